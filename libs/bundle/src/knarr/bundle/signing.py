@@ -1,0 +1,65 @@
+"""Signed and sealed assignments (design section 11).
+
+Rollout signs; the agent verifies the signature over exactly the bytes that travelled, before it parses any of them.
+"""
+
+from __future__ import annotations
+
+from knarr.pipeline.assignment import (
+    AssignmentBody,
+    AssignmentHeader,
+    BodyEncoding,
+    SignedAssignment,
+)
+from knarr.pipeline.codec import decode, encode
+from knarr.pipeline.digest import sha256
+from knarr.pipeline.errors import rejected
+from nacl.exceptions import BadSignatureError, CryptoError
+from nacl.public import PrivateKey, PublicKey, SealedBox
+from nacl.signing import SigningKey, VerifyKey
+
+_CONTEXT = b"knarr/assignment/v1\0"
+
+
+def signing_key_id(public: bytes) -> str:
+    """A short name for an Ed25519 public key."""
+    return sha256(public).hex()[:16]
+
+
+def sign_assignment(header: AssignmentHeader, body: AssignmentBody, *, recipient: bytes, signer: SigningKey) -> bytes:
+    """The bytes for `assignment.<cluster>`: body sealed to the cluster's X25519 key, all of it signed."""
+    header_bytes = encode(header)
+    sealed: bytes = SealedBox(PublicKey(recipient)).encrypt(encode(body))
+    key = signing_key_id(bytes(signer.verify_key))
+    signature = signer.sign(_signed_bytes(header_bytes, sealed, key)).signature
+    return encode(SignedAssignment(header=header_bytes, body=sealed, key_id=key, signature=signature))
+
+
+def verify_assignment(data: bytes, *, trusted: tuple[bytes, ...]) -> tuple[AssignmentHeader, bytes]:
+    """(header, sealed body) once a trusted Ed25519 key's signature holds. KNR7001 or KNR7007 otherwise."""
+    signed = decode(SignedAssignment, data)
+    known = {signing_key_id(key): key for key in trusted}
+    key = known.get(signed.key_id)
+    if key is None:
+        raise rejected("KNR7007", f"the assignment is signed by an unknown key {signed.key_id[:16]!r}")
+    try:
+        VerifyKey(key).verify(_signed_bytes(signed.header, signed.body, signed.key_id), signed.signature)
+    except (BadSignatureError, ValueError, TypeError) as error:
+        raise rejected("KNR7007", "the assignment's signature does not match its bytes") from error
+    return decode(AssignmentHeader, signed.header), signed.body
+
+
+def open_body(header: AssignmentHeader, sealed: bytes, *, private: PrivateKey) -> AssignmentBody:
+    """The body of a verified assignment. KNR7004 when it is not sealed to this cluster's key."""
+    if header.body_encoding is not BodyEncoding.SEALED_BOX:
+        raise rejected("KNR7004", "the assignment's body is in an encoding that this agent does not know")
+    try:
+        plain: bytes = SealedBox(private).decrypt(sealed)
+    except (CryptoError, ValueError, TypeError) as error:
+        raise rejected("KNR7004", "the assignment is sealed to another key than this cluster's") from error
+    return decode(AssignmentBody, plain)
+
+
+def _signed_bytes(header: bytes, body: bytes, key_id: str) -> bytes:
+    parts = (header, body, key_id.encode())
+    return _CONTEXT + b"".join(len(p).to_bytes(8, "big") + p for p in parts)

@@ -1,0 +1,7 @@
+"""KNR1xxx: errors of the fetcher."""
+
+from __future__ import annotations
+
+from knarr.pipeline.errors.entry import Entry
+
+ENTRIES: tuple[Entry, ...] = ()

@@ -1,0 +1,90 @@
+"""KNR7xxx: errors of messages, names, sealing and signing."""
+
+from __future__ import annotations
+
+from knarr.pipeline.errors.entry import Entry, ErrorKind
+
+ENTRIES: tuple[Entry, ...] = (
+    Entry(
+        "KNR7000",
+        "A message value is missing",
+        "The generated code and the .proto files disagree.",
+        "Run `make proto` and report this as a bug.",
+        ErrorKind.BUG,
+    ),
+    Entry(
+        "KNR7001",
+        "A message cannot be read",
+        "The bytes are garbled, truncated, or of another kind of message.",
+        "Look at the dead letter with this number; publish the message again from its source.",
+    ),
+    Entry(
+        "KNR7002",
+        "A name is not a DNS label",
+        "Cluster, app and source names become NATS subjects and Kubernetes labels.",
+        "Rename it: at most 63 characters of a-z, 0-9 and inner hyphens.",
+    ),
+    Entry(
+        "KNR7003",
+        "Sealed bytes do not match their address",
+        "The blob was cut short, swapped or forged.",
+        "The last good state stays. Publish the bundle again (any commit to the app does) and look who can write to BLOBS.",
+    ),
+    Entry(
+        "KNR7004",
+        "Sealed bytes cannot be opened",
+        "The key is not the one that sealed them, or the bytes were changed.",
+        "Check that renderer and rollout hold the same bundle master key.",
+    ),
+    Entry(
+        "KNR7005",
+        "Content is larger than stated",
+        "A blob decompresses beyond the size that its address states.",
+        "The last good state stays. Treat the writer of the blob as hostile until explained.",
+    ),
+    Entry(
+        "KNR7006",
+        "Plain bytes do not match their digest",
+        "The content is not what the assignment or snapshot names.",
+        "The last good state stays. Publish the content again.",
+    ),
+    Entry(
+        "KNR7007",
+        "An assignment's signature is wrong",
+        "It was not signed by the key that this agent trusts.",
+        "The last good state stays. If the hub was reinstalled, adopt the cluster again (`knarr up --adopt NAME`).",
+    ),
+    Entry(
+        "KNR7008",
+        "A bundle cannot be read",
+        "Its header or one of its objects is not canonical JSON.",
+        "The last good state stays. Check that hub and agent versions match.",
+    ),
+    Entry(
+        "KNR7010",
+        "The broker cannot be reached",
+        "NATS is down, or the address or credentials are wrong.",
+        "It is tried again with back-off. Check the NATS server and the network.",
+        ErrorKind.RETRYABLE,
+    ),
+    Entry(
+        "KNR7011",
+        "The broker did not answer in time",
+        "NATS is overloaded, restarting, or refuses the subject.",
+        "It is tried again. Look for permission violations in the log.",
+        ErrorKind.RETRYABLE,
+    ),
+    Entry(
+        "KNR7012",
+        "A document is too large to publish",
+        "One message would exceed the broker's limit even when compressed.",
+        "Split the app or the fleet file that it comes from.",
+    ),
+    Entry(
+        "KNR7013",
+        "Stored content is missing",
+        "A snapshot or bundle that a message names is not in the stream.",
+        "It is published again from Git by the fetcher or renderer; the last good state stays meanwhile.",
+        ErrorKind.RETRYABLE,
+    ),
+)
