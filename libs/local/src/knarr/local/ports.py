@@ -1,0 +1,39 @@
+"""Free loopback ports below the range from which the kernel takes ports for outgoing connections.
+
+A port that the kernel names for port 0 lies in that range and may become some client's own port before the server
+binds it; with a dozen API servers starting at once that happens.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+
+from knarr.pipeline.errors import retryable
+
+_FIRST, _LAST = 15_000, 32_000
+_given: set[int] = set()
+_lock = threading.Lock()
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on and that this process has not given out before."""
+    chooser = random.SystemRandom()
+    with _lock:
+        for _ in range(500):
+            port = chooser.randint(_FIRST, _LAST)
+            if port not in _given and _is_free(port):
+                _given.add(port)
+                return port
+    raise retryable("KNR6115", f"no free port between {_FIRST} and {_LAST}")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
