@@ -6,6 +6,7 @@ objects in.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +34,7 @@ class Bundle:
 def make_bundle(header: Header, objects: Iterable[Mapping[str, Any]]) -> Bundle:
     """Sorts the objects by id. KNR7008 when two share an id."""
     ordered = sorted((dict(o) for o in objects), key=id_of)
-    for before, after in zip(ordered, ordered[1:], strict=False):
+    for before, after in itertools.pairwise(ordered):
         if id_of(before) == id_of(after):
             raise rejected("KNR7008", "two objects of the bundle have one id", object_id=id_of(after))
     return Bundle(header=header, objects=tuple(ordered))

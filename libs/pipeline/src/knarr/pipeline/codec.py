@@ -14,7 +14,6 @@ from enum import Enum
 from functools import cache
 from typing import Any, TypeVar
 
-from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 from knarr.pipeline.errors import bug, rejected
 
@@ -29,8 +28,9 @@ def encode(value: Any) -> bytes:
 
 def decode(kind: type[T], data: bytes) -> T:
     """The value of type `kind` in `data`, or KNR7001 when the bytes are not such a message."""
+    wanted: Any = kind
     try:
-        message = _wire_class(kind).FromString(data)
+        message = _wire_class(wanted).FromString(data)
     except DecodeError as error:
         raise rejected("KNR7001", f"{len(data)} bytes are not a {kind.__name__}") from error
     value: T = _from_wire(kind, message)
@@ -38,7 +38,7 @@ def decode(kind: type[T], data: bytes) -> T:
 
 
 @cache
-def _wire_class(kind: type) -> type[Message]:
+def _wire_class(kind: Any) -> type[Message]:
     module = importlib.import_module(f"knarr.pipeline.v1.{kind.__module__.rsplit('.', 1)[-1]}_pb2")
     found: type[Message] = getattr(module, kind.__name__)
     return found
@@ -67,12 +67,12 @@ _Reader = Callable[[Message], Any]
 
 
 @cache
-def _plan(kind: type) -> tuple[tuple[str, _Writer, _Reader], ...]:
+def _plan(kind: Any) -> tuple[tuple[str, _Writer, _Reader], ...]:
     by_name = _wire_class(kind).DESCRIPTOR.fields_by_name
     return tuple((f.name, *_field_plan(by_name[f.name])) for f in fields(kind))
 
 
-def _field_plan(field: FieldDescriptor) -> tuple[_Writer, _Reader]:
+def _field_plan(field: Any) -> tuple[_Writer, _Reader]:
     name = field.name
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         return (lambda m, v: getattr(m, name).update(v)), (lambda m: dict(getattr(m, name)))
@@ -87,7 +87,7 @@ def _field_plan(field: FieldDescriptor) -> tuple[_Writer, _Reader]:
     return (lambda m, v: setattr(m, name, v)), (lambda m: getattr(m, name))
 
 
-def _message_plan(field: FieldDescriptor) -> tuple[_Writer, _Reader]:
+def _message_plan(field: Any) -> tuple[_Writer, _Reader]:
     name = field.name
     kind = _value_class(field.message_type.name)
     if field.is_repeated:
@@ -102,11 +102,12 @@ def _message_plan(field: FieldDescriptor) -> tuple[_Writer, _Reader]:
 
 
 def _to_wire(value: Any) -> Message:
-    message = _wire_class(type(value))()
-    for name, write, _ in _plan(type(value)):
+    kind: Any = type(value)
+    message = _wire_class(kind)()
+    for name, write, _ in _plan(kind):
         write(message, getattr(value, name))
     return message
 
 
-def _from_wire(kind: type, message: Message) -> Any:
+def _from_wire(kind: Any, message: Message) -> Any:
     return kind(**{name: read(message) for name, _, read in _plan(kind)})

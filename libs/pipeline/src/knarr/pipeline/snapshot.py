@@ -23,7 +23,7 @@ class FileMode(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Commit:
-    """One commit of a source. `number` orders the commits of a source, force-pushes included: max(last + 1, Unix ms)."""
+    """One commit of a source. `number` orders its commits, force-pushes included: max(last + 1, Unix ms)."""
 
     source: str = ""
     number: int = 0

@@ -1,1 +1,1 @@
-"""See README.md."""
+"""What every Knarr process shares: lifecycle, logging, telemetry, health and settings."""

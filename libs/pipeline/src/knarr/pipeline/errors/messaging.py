@@ -28,7 +28,7 @@ ENTRIES: tuple[Entry, ...] = (
         "KNR7003",
         "Sealed bytes do not match their address",
         "The blob was cut short, swapped or forged.",
-        "The last good state stays. Publish the bundle again (any commit to the app does) and look who can write to BLOBS.",
+        "The last good state stays. Publish the bundle again (any commit to the app does); see who can write to BLOBS.",
     ),
     Entry(
         "KNR7004",
@@ -86,5 +86,12 @@ ENTRIES: tuple[Entry, ...] = (
         "A snapshot or bundle that a message names is not in the stream.",
         "It is published again from Git by the fetcher or renderer; the last good state stays meanwhile.",
         ErrorKind.RETRYABLE,
+    ),
+    Entry(
+        "KNR7020",
+        "A message could not be handled",
+        "The program failed on a message that it should bear.",
+        "The message is kept as a dead letter and the rest goes on. Report it with the dead letter's log event.",
+        ErrorKind.BUG,
     ),
 )

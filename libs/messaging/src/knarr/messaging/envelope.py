@@ -1,0 +1,52 @@
+"""A message on the wire: protobuf bytes, compressed when that pays, with its type in a header."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import zstandard
+from knarr.messaging.tracing import inject
+from knarr.pipeline.codec import decode, encode
+from knarr.pipeline.errors import rejected
+
+TYPE_HEADER = "Knarr-Type"
+ENCODING_HEADER = "Knarr-Encoding"
+MAX_PAYLOAD_BYTES = 1_000_000
+MAX_PLAIN_BYTES = 64_000_000
+_COMPRESS_FROM_BYTES = 4_096
+
+
+def to_wire(value: Any) -> tuple[bytes, dict[str, str]]:
+    """(payload, headers) of a message value. KNR7012 when even compressed it exceeds what the broker takes."""
+    payload = encode(value)
+    headers = inject({TYPE_HEADER: type(value).__name__})
+    if len(payload) >= _COMPRESS_FROM_BYTES:
+        payload = zstandard.ZstdCompressor(level=3).compress(payload)
+        headers[ENCODING_HEADER] = "zstd"
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise rejected("KNR7012", f"a {type(value).__name__} of {len(payload)} bytes is larger than one message")
+    return payload, headers
+
+
+def from_wire(kinds: tuple[type, ...], payload: bytes, headers: Mapping[str, str] | None) -> Any:
+    """The value in a message, which must be of one of `kinds`. KNR7001 otherwise."""
+    found = headers or {}
+    name = found.get(TYPE_HEADER, kinds[0].__name__ if len(kinds) == 1 else "")
+    kind = next((k for k in kinds if k.__name__ == name), None)
+    if kind is None:
+        raise rejected("KNR7001", f"a message of type {name[:60]!r} is not expected here")
+    if found.get(ENCODING_HEADER) == "zstd":
+        payload = _decompress(payload)
+    return decode(kind, payload)
+
+
+def _decompress(payload: bytes) -> bytes:
+    try:
+        with zstandard.ZstdDecompressor().stream_reader(payload) as reader:
+            plain = reader.read(MAX_PLAIN_BYTES + 1)
+    except zstandard.ZstdError as error:
+        raise rejected("KNR7001", "the message's compression is broken") from error
+    if len(plain) > MAX_PLAIN_BYTES:
+        raise rejected("KNR7005", f"the message decompresses to more than {MAX_PLAIN_BYTES} bytes")
+    return plain

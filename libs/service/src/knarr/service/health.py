@@ -1,0 +1,54 @@
+"""`/healthz`, `/readyz` and `/metrics` of every service.
+
+Liveness never touches the broker or the database: a blip there must not restart the process. Readiness does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+Check = Callable[[], str]
+
+
+def health_routes(ready: dict[str, Check]) -> list[web.RouteDef]:
+    """The routes. A check returns an empty text when all is well, else what is not."""
+
+    async def healthz(_request: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def readyz(_request: web.Request) -> web.Response:
+        wrong = {name: text for name, check in ready.items() if (text := check())}
+        lines = [f"{name}: {wrong.get(name, 'ok')}" for name in ready]
+        return web.Response(text="\n".join(lines) + "\n", status=503 if wrong else 200)
+
+    async def metrics(_request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return [web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)]
+
+
+@asynccontextmanager
+async def health_server(listen: str, ready: dict[str, Check]) -> AsyncIterator[int]:
+    """Serves health on `host:port` (port 0: any free one); yields the port."""
+    application = web.Application()
+    application.add_routes(health_routes(ready))
+    async with serve(application, listen) as port:
+        yield port
+
+
+@asynccontextmanager
+async def serve(application: web.Application, listen: str) -> AsyncIterator[int]:
+    """Serves an aiohttp application on `host:port`; yields the port."""
+    host, _, port = listen.rpartition(":")
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=2.0)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host or "127.0.0.1", int(port))
+        await site.start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
