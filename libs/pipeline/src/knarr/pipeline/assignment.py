@@ -57,6 +57,8 @@ class AssignedApp:
     object_count: int = 0
     chunk_count: int = 0
     sealed_size: int = 0
+    # Apply, but prune nothing yet: what the bundle omits may have moved into an app that failed to render.
+    defer_prune: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

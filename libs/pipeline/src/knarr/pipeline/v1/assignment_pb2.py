@@ -24,27 +24,27 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"knarr/pipeline/v1/assignment.proto\x12\x11knarr.pipeline.v1\"S\n\x10SignedAssignment\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\x12\x0e\n\x06key_id\x18\x03 \x01(\t\x12\x11\n\tsignature\x18\x04 \x01(\x0c\"\x93\x01\n\x10\x41ssignmentHeader\x12\r\n\x05\x65poch\x18\x01 \x01(\t\x12\x0f\n\x07\x63luster\x18\x02 \x01(\t\x12\x13\n\x0b\x63luster_uid\x18\x03 \x01(\t\x12\x12\n\ngeneration\x18\x04 \x01(\x03\x12\x36\n\rbody_encoding\x18\x05 \x01(\x0e\x32\x1f.knarr.pipeline.v1.BodyEncoding\"\x9c\x01\n\x0b\x41ssignedApp\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\x0c\x12\x0b\n\x03key\x18\x04 \x01(\x0c\x12\x12\n\nplain_size\x18\x05 \x01(\x03\x12\x14\n\x0cobject_count\x18\x06 \x01(\x05\x12\x13\n\x0b\x63hunk_count\x18\x07 \x01(\x05\x12\x13\n\x0bsealed_size\x18\x08 \x01(\x03\"H\n\tTombstone\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x18\n\x10since_generation\x18\x02 \x01(\x03\x12\x14\n\x0ckeep_objects\x18\x03 \x01(\x08\"]\n\x08\x41pproval\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\x12\x10\n\x08revision\x18\x03 \x01(\t\x12\x0f\n\x07removal\x18\x04 \x01(\x08\x12\x11\n\tprotected\x18\x05 \x01(\x08\"^\n\x06\x44ryRun\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12+\n\x03\x61pp\x18\x02 \x01(\x0b\x32\x1e.knarr.pipeline.v1.AssignedApp\x12\x13\n\x0b\x61sked_at_ms\x18\x03 \x01(\x03\"\x92\x02\n\x0e\x41ssignmentBody\x12,\n\x04\x61pps\x18\x01 \x03(\x0b\x32\x1e.knarr.pipeline.v1.AssignedApp\x12\x30\n\ntombstones\x18\x02 \x03(\x0b\x32\x1c.knarr.pipeline.v1.Tombstone\x12.\n\tapprovals\x18\x03 \x03(\x0b\x32\x1b.knarr.pipeline.v1.Approval\x12\x1c\n\x14\x66\x65tch_spread_seconds\x18\x04 \x01(\x01\x12\x13\n\x0btraceparent\x18\x05 \x01(\t\x12+\n\x08\x64ry_runs\x18\x06 \x03(\x0b\x32\x19.knarr.pipeline.v1.DryRun\x12\x10\n\x08requires\x18\x07 \x03(\t*K\n\x0c\x42odyEncoding\x12\x1d\n\x19\x42ODY_ENCODING_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x42ODY_ENCODING_SEALED_BOX\x10\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"knarr/pipeline/v1/assignment.proto\x12\x11knarr.pipeline.v1\"S\n\x10SignedAssignment\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\x12\x0e\n\x06key_id\x18\x03 \x01(\t\x12\x11\n\tsignature\x18\x04 \x01(\x0c\"\x93\x01\n\x10\x41ssignmentHeader\x12\r\n\x05\x65poch\x18\x01 \x01(\t\x12\x0f\n\x07\x63luster\x18\x02 \x01(\t\x12\x13\n\x0b\x63luster_uid\x18\x03 \x01(\t\x12\x12\n\ngeneration\x18\x04 \x01(\x03\x12\x36\n\rbody_encoding\x18\x05 \x01(\x0e\x32\x1f.knarr.pipeline.v1.BodyEncoding\"\xb1\x01\n\x0b\x41ssignedApp\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\x0c\x12\x0b\n\x03key\x18\x04 \x01(\x0c\x12\x12\n\nplain_size\x18\x05 \x01(\x03\x12\x14\n\x0cobject_count\x18\x06 \x01(\x05\x12\x13\n\x0b\x63hunk_count\x18\x07 \x01(\x05\x12\x13\n\x0bsealed_size\x18\x08 \x01(\x03\x12\x13\n\x0b\x64\x65\x66\x65r_prune\x18\t \x01(\x08\"H\n\tTombstone\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x18\n\x10since_generation\x18\x02 \x01(\x03\x12\x14\n\x0ckeep_objects\x18\x03 \x01(\x08\"]\n\x08\x41pproval\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\x0c\x12\x10\n\x08revision\x18\x03 \x01(\t\x12\x0f\n\x07removal\x18\x04 \x01(\x08\x12\x11\n\tprotected\x18\x05 \x01(\x08\"^\n\x06\x44ryRun\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12+\n\x03\x61pp\x18\x02 \x01(\x0b\x32\x1e.knarr.pipeline.v1.AssignedApp\x12\x13\n\x0b\x61sked_at_ms\x18\x03 \x01(\x03\"\x92\x02\n\x0e\x41ssignmentBody\x12,\n\x04\x61pps\x18\x01 \x03(\x0b\x32\x1e.knarr.pipeline.v1.AssignedApp\x12\x30\n\ntombstones\x18\x02 \x03(\x0b\x32\x1c.knarr.pipeline.v1.Tombstone\x12.\n\tapprovals\x18\x03 \x03(\x0b\x32\x1b.knarr.pipeline.v1.Approval\x12\x1c\n\x14\x66\x65tch_spread_seconds\x18\x04 \x01(\x01\x12\x13\n\x0btraceparent\x18\x05 \x01(\t\x12+\n\x08\x64ry_runs\x18\x06 \x03(\x0b\x32\x19.knarr.pipeline.v1.DryRun\x12\x10\n\x08requires\x18\x07 \x03(\t*K\n\x0c\x42odyEncoding\x12\x1d\n\x19\x42ODY_ENCODING_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x42ODY_ENCODING_SEALED_BOX\x10\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'knarr.pipeline.v1.assignment_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_BODYENCODING']._serialized_start=993
-  _globals['_BODYENCODING']._serialized_end=1068
+  _globals['_BODYENCODING']._serialized_start=1014
+  _globals['_BODYENCODING']._serialized_end=1089
   _globals['_SIGNEDASSIGNMENT']._serialized_start=57
   _globals['_SIGNEDASSIGNMENT']._serialized_end=140
   _globals['_ASSIGNMENTHEADER']._serialized_start=143
   _globals['_ASSIGNMENTHEADER']._serialized_end=290
   _globals['_ASSIGNEDAPP']._serialized_start=293
-  _globals['_ASSIGNEDAPP']._serialized_end=449
-  _globals['_TOMBSTONE']._serialized_start=451
-  _globals['_TOMBSTONE']._serialized_end=523
-  _globals['_APPROVAL']._serialized_start=525
-  _globals['_APPROVAL']._serialized_end=618
-  _globals['_DRYRUN']._serialized_start=620
-  _globals['_DRYRUN']._serialized_end=714
-  _globals['_ASSIGNMENTBODY']._serialized_start=717
-  _globals['_ASSIGNMENTBODY']._serialized_end=991
+  _globals['_ASSIGNEDAPP']._serialized_end=470
+  _globals['_TOMBSTONE']._serialized_start=472
+  _globals['_TOMBSTONE']._serialized_end=544
+  _globals['_APPROVAL']._serialized_start=546
+  _globals['_APPROVAL']._serialized_end=639
+  _globals['_DRYRUN']._serialized_start=641
+  _globals['_DRYRUN']._serialized_end=735
+  _globals['_ASSIGNMENTBODY']._serialized_start=738
+  _globals['_ASSIGNMENTBODY']._serialized_end=1012
 # @@protoc_insertion_point(module_scope)

@@ -41,7 +41,7 @@ class AssignmentHeader(_message.Message):
     def __init__(self, epoch: _Optional[str] = ..., cluster: _Optional[str] = ..., cluster_uid: _Optional[str] = ..., generation: _Optional[int] = ..., body_encoding: _Optional[_Union[BodyEncoding, str]] = ...) -> None: ...
 
 class AssignedApp(_message.Message):
-    __slots__ = ("app", "digest", "address", "key", "plain_size", "object_count", "chunk_count", "sealed_size")
+    __slots__ = ("app", "digest", "address", "key", "plain_size", "object_count", "chunk_count", "sealed_size", "defer_prune")
     APP_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
@@ -50,6 +50,7 @@ class AssignedApp(_message.Message):
     OBJECT_COUNT_FIELD_NUMBER: _ClassVar[int]
     CHUNK_COUNT_FIELD_NUMBER: _ClassVar[int]
     SEALED_SIZE_FIELD_NUMBER: _ClassVar[int]
+    DEFER_PRUNE_FIELD_NUMBER: _ClassVar[int]
     app: str
     digest: bytes
     address: bytes
@@ -58,7 +59,8 @@ class AssignedApp(_message.Message):
     object_count: int
     chunk_count: int
     sealed_size: int
-    def __init__(self, app: _Optional[str] = ..., digest: _Optional[bytes] = ..., address: _Optional[bytes] = ..., key: _Optional[bytes] = ..., plain_size: _Optional[int] = ..., object_count: _Optional[int] = ..., chunk_count: _Optional[int] = ..., sealed_size: _Optional[int] = ...) -> None: ...
+    defer_prune: bool
+    def __init__(self, app: _Optional[str] = ..., digest: _Optional[bytes] = ..., address: _Optional[bytes] = ..., key: _Optional[bytes] = ..., plain_size: _Optional[int] = ..., object_count: _Optional[int] = ..., chunk_count: _Optional[int] = ..., sealed_size: _Optional[int] = ..., defer_prune: _Optional[bool] = ...) -> None: ...
 
 class Tombstone(_message.Message):
     __slots__ = ("app", "since_generation", "keep_objects")
