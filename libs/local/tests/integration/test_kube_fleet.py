@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from knarr.local.kube import DELAY_KEY, FATE_KEY, Fate, KubeCluster, KubeFleet
+from knarr.pipeline.errors import KnarrError
 
 pytestmark = [pytest.mark.kube, pytest.mark.timeout(900)]
 
@@ -173,3 +175,36 @@ async def test_the_collector_finishes_a_foreground_deletion_and_a_namespace(flee
     await cluster.request("DELETE", "/api/v1/namespaces/shop")
     namespaces = "/api/v1/namespaces"
     await cluster.admin.until(namespaces, lambda found: all(i["metadata"]["name"] != "shop" for i in found["items"]))
+
+
+async def test_a_lasting_fleet_finds_its_clusters_again(tmp_path: Path) -> None:
+    path = "/api/v1/namespaces/default/configmaps"
+    async with KubeFleet(tmp_path, disposable=False) as fleet:
+        cluster = await fleet.start_cluster("one")
+        await cluster.request("POST", path, _config_map("kept"))
+        _, before = await cluster.request("GET", "/api/v1/namespaces/kube-system")
+
+    async with KubeFleet(tmp_path, disposable=False) as fleet:
+        cluster = await fleet.start_cluster("one")
+        assert (await cluster.request("GET", f"{path}/kept"))[0] == 200
+        _, after = await cluster.request("GET", "/api/v1/namespaces/kube-system")
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+
+
+async def test_a_frozen_api_server_answers_nothing_until_it_is_thawed(fleet: KubeFleet) -> None:
+    cluster = await fleet.start_cluster("one")
+    cluster.freeze_api_server()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.5):
+            await cluster.request("GET", "/version")
+    cluster.thaw_api_server()
+    assert (await cluster.request("GET", "/version"))[0] == 200
+
+
+async def test_a_cluster_that_cannot_start_leaves_nothing_running(fleet: KubeFleet, tmp_path: Path) -> None:
+    (tmp_path / "clusters" / "broken").mkdir(parents=True)
+    (tmp_path / "clusters" / "broken" / "service-accounts.pem").write_text("no key")
+    with pytest.raises(KnarrError, match="KNR6110"):
+        await fleet.start_cluster("broken")
+    assert list((tmp_path / "clusters" / "broken").glob("*.pid")) == []
+    assert "broken" not in fleet.clusters

@@ -25,7 +25,10 @@ class Toolchain:
 
 
 def find_toolchain(minimum: str) -> Toolchain:
-    """The first `go` of at least version `minimum`: the environment's own before PATH's. Raises KNR6100."""
+    """The first `go` of at least version `minimum`: the environment's own before PATH's. Raises KNR6100.
+
+    KNARR_GO names one program that is used instead of looking.
+    """
     seen: list[str] = []
     for candidate in _candidates():
         version, platform = _ask(candidate)
@@ -43,6 +46,10 @@ def as_numbers(version: str) -> tuple[int, ...]:
 
 
 def _candidates() -> Iterable[str]:
+    chosen = os.environ.get("KNARR_GO")
+    if chosen is not None:
+        yield from [chosen] if os.access(chosen, os.X_OK) else []
+        return
     wheel = Path(sysconfig.get_path("purelib")) / "go" / "bin" / "go"
     for path in (Path(sys.prefix) / "bin" / "go", wheel):
         if os.access(path, os.X_OK):
