@@ -118,9 +118,14 @@ class Broker:
         if self._client is not None and self._client.is_connected:
             await self._client.subscribe(subject, cb=handler)
 
-    async def publish(self, subject: str, value: Any, *, expect_last: int | None = None) -> int:
-        """Stores a message value; its sequence. Outdated when `expect_last` is not the subject's last sequence."""
+    async def publish(self, subject: str, value: Any, *, expect_last: int | None = None, message_id: str = "") -> int:
+        """Stores a message value; its sequence. Outdated when `expect_last` is not the subject's last sequence.
+
+        A `message_id` seen within the stream's duplicate window is stored once.
+        """
         payload, headers = to_wire(value)
+        if message_id:
+            headers["Nats-Msg-Id"] = message_id
         return await self.publish_bytes(subject, payload, headers=headers, expect_last=expect_last)
 
     async def publish_bytes(
@@ -173,6 +178,12 @@ class Broker:
             time=getattr(found, "time", None),
             headers=headers,
         )
+
+    async def subjects_of(self, stream: str, subject_filter: str) -> frozenset[str]:
+        """The subjects of a stream that hold a message now."""
+        async with self._asking(f"list {subject_filter}"):
+            info = await self.jetstream().stream_info(stream, subjects_filter=subject_filter)
+        return frozenset(info.state.subjects or ())
 
     @contextlib.asynccontextmanager
     async def _asking(self, what: str) -> AsyncIterator[None]:

@@ -12,7 +12,7 @@ import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import nats.errors
@@ -45,7 +45,8 @@ class Subscription:
     service: str
     batch: int = 64
     ack_wait_seconds: float = 60.0
-    newest_first_delivery: bool = field(default=False)  # start from the newest per subject instead of all
+    newest_first_delivery: bool = False  # start from the newest per subject instead of all
+    quiet: bool = False  # successes are not worth a log event each (reports); failures always are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +63,41 @@ class Received:
 
 
 Handler = Callable[[Received], Awaitable[None]]
+BatchHandler = Callable[[list[Received]], Awaitable[None]]
+_MessagesHandler = Callable[[list[Msg]], Awaitable[None]]
 
 
 async def consume(broker: Broker, what: Subscription, handle: Handler) -> None:
     """Runs until cancelled. Messages are handled one after the other, in stream order."""
+
+    async def each(messages: list[Msg]) -> None:
+        for message in messages:
+            await _handle(broker, what, handle, message)
+
+    await _consume_for_ever(broker, what, each)
+
+
+async def consume_batches(broker: Broker, what: Subscription, handle: BatchHandler) -> None:
+    """As `consume`, a fetched batch at a time. Messages that cannot be decoded go to the dead letters one by one;
+    when the handler fails, all of the batch is asked for again."""
+
+    async def together(messages: list[Msg]) -> None:
+        decoded: list[tuple[Msg, Received]] = []
+        for message in messages:
+            try:
+                decoded.append((message, received(what, message)))
+            except KnarrError as error:
+                await settle(broker, what, message, "rejected", failure_of(error))
+        outcome, failure = await _judged(handle([r for _, r in decoded]), what, deliveries=1)
+        for message, _ in decoded:
+            await settle(broker, what, message, "retry" if outcome == "rejected" else outcome, failure)
+        if failure is not None:
+            LOG.warning("batch not handled", stream=what.stream, code=failure.code, error=failure.message)
+
+    await _consume_for_ever(broker, what, together)
+
+
+async def _consume_for_ever(broker: Broker, what: Subscription, handle: _MessagesHandler) -> None:
     while True:
         try:
             await broker.wait_connected(30.0)
@@ -75,7 +107,7 @@ async def consume(broker: Broker, what: Subscription, handle: Handler) -> None:
             await asyncio.sleep(random.uniform(0.2, 1.0))  # noqa: S311
 
 
-async def _consume_once(broker: Broker, what: Subscription, handle: Handler) -> None:
+async def _consume_once(broker: Broker, what: Subscription, handle: _MessagesHandler) -> None:
     await ensure_consumer(broker, what)
     subscription = await broker.jetstream().pull_subscribe_bind(consumer=what.durable, stream=what.stream)
     try:
@@ -87,8 +119,7 @@ async def _consume_once(broker: Broker, what: Subscription, handle: Handler) -> 
                     return
                 await broker.jetstream().consumer_info(what.stream, what.durable)
                 continue
-            for message in messages:
-                await _handle(broker, what, handle, message)
+            await handle(messages)
     finally:
         with contextlib.suppress(nats.errors.Error, OSError):
             await subscription.unsubscribe()
@@ -135,6 +166,8 @@ async def _handle(broker: Broker, what: Subscription, handle: Handler, message: 
         if failure is not None:
             span.set_attribute("error.type", failure.code)
         await settle(broker, what, message, outcome, failure)
+        if what.quiet and failure is None:
+            return
         LOG.info(
             "message handled",
             subject=message.subject,
@@ -147,16 +180,23 @@ async def _handle(broker: Broker, what: Subscription, handle: Handler, message: 
 
 
 async def _outcome(what: Subscription, handle: Handler, message: Msg) -> tuple[str, Failure | None]:
-    try:
+    async def attempt() -> None:
         async with asyncio.timeout(what.ack_wait_seconds * 10), _keeping(message, what.ack_wait_seconds):
             await handle(received(what, message))
+
+    return await _judged(attempt(), what, deliveries=message.metadata.num_delivered or 1)
+
+
+async def _judged(attempt: Awaitable[None], what: Subscription, *, deliveries: int) -> tuple[str, Failure | None]:
+    """The one place that maps an error to done, retry or rejected."""
+    try:
+        await attempt
     except Retryable as error:
         return "retry", failure_of(error)
     except KnarrError as error:
         return "rejected", failure_of(error)
     except Exception as error:
-        LOG.exception("message handling failed", subject=message.subject)
-        deliveries = message.metadata.num_delivered or 1
+        LOG.exception("message handling failed", stream=what.stream, durable=what.durable)
         failure = Failure(code="KNR7020", message=f"{type(error).__name__} while handling the message")
         return ("rejected" if deliveries >= _BUG_DELIVERIES else "retry"), failure
     return "done", None

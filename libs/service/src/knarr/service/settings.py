@@ -12,6 +12,7 @@ from typing import TypeVar
 from knarr.pipeline.errors import rejected
 
 T = TypeVar("T")
+_KEY_BYTES = 32
 
 
 class Reader:
@@ -44,6 +45,10 @@ class Reader:
     def secret(self, name: str) -> bytes:
         """The content of the file named by the variable, without a final newline. Never logged."""
         return self._read(name, None, _content, "the path of a readable file", b"")
+
+    def key(self, name: str) -> bytes:
+        """A key of 32 raw bytes in the file named by the variable. Never logged."""
+        return self._read(name, None, _key, "the path of a file of 32 raw bytes", bytes(32))
 
     def words(self, name: str, default: tuple[str, ...] | None = None) -> tuple[str, ...]:
         """Words separated by commas."""
@@ -82,6 +87,13 @@ def _flag(raw: str) -> bool:
 
 def _content(raw: str) -> bytes:
     return Path(raw).read_bytes().removesuffix(b"\n")
+
+
+def _key(raw: str) -> bytes:
+    content = Path(raw).read_bytes()
+    if len(content) != _KEY_BYTES:
+        raise ValueError(raw)
+    return content
 
 
 def _words(raw: str) -> tuple[str, ...]:

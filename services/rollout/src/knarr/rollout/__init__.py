@@ -1,1 +1,1 @@
-"""See README.md."""
+"""Rollout: the single writer of intent. Moves clusters from one revision to the next, behind guards."""

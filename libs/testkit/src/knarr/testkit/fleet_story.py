@@ -1,0 +1,251 @@
+"""Small fleets told in a line a commit: what rollout's tests drive the real flow with.
+
+`Story` plays renderer, clusters and operator around a real `Rollout` over a store, and reads what went out as an agent
+would: verified, opened, newest per cluster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from knarr.bundle.canonical import PROTECTED_KINDS
+from knarr.bundle.sealing import MasterKey
+from knarr.bundle.signing import open_body, verify_assignment
+from knarr.pipeline.assignment import AssignmentBody, AssignmentHeader
+from knarr.pipeline.decision import AppDecision, AppVerdict, Command, CommandHandled, CommandVerb, RolloutDecided
+from knarr.pipeline.digest import sha256
+from knarr.pipeline.report import AppReport, AppState, ClusterReport
+from knarr.pipeline.revision import (
+    AppOutcome,
+    BundleRef,
+    CommitRendered,
+    FleetCluster,
+    Index,
+    IndexedObject,
+    RenderedApp,
+    RevisionRendered,
+    Variant,
+)
+from knarr.pipeline.snapshot import Commit
+from knarr.rollout.core.state import FleetState
+from knarr.rollout.decide import Authority, Rollout
+from knarr.rollout.ports import Store
+from nacl.public import PrivateKey
+from nacl.signing import SigningKey
+
+EPOCH = "epoch-1"
+
+
+class MemoryOutbox:
+    """Rollout's `Outbox`, kept: newest assignment per cluster, all decisions, all answers."""
+
+    def __init__(self) -> None:
+        self.assignments: dict[str, bytes] = {}
+        self.sent: list[str] = []
+        self.decisions: list[RolloutDecided] = []
+        self.answers: list[CommandHandled] = []
+
+    async def assignment(self, cluster: str, signed: bytes) -> None:
+        self.assignments[cluster] = signed
+        self.sent.append(cluster)
+
+    async def decided(self, decision: RolloutDecided) -> None:
+        self.decisions.append(decision)
+
+    async def handled(self, outcome: CommandHandled) -> None:
+        self.answers.append(outcome)
+
+    async def missing_assignments(self, clusters: list[str]) -> list[str]:
+        return [c for c in clusters if c not in self.assignments]
+
+
+class MemoryRevisions:
+    """Rollout's `Revisions`: the newest per app."""
+
+    def __init__(self) -> None:
+        self.by_app: dict[str, RevisionRendered] = {}
+
+    async def newest(self, app: str) -> RevisionRendered | None:
+        return self.by_app.get(app)
+
+
+@dataclass(slots=True, kw_only=True)
+class Story:
+    """`apps`: app → (clusters, object names), as the newest commit has them."""
+
+    rollout: Rollout
+    store: Store
+    outbox: MemoryOutbox
+    revisions: MemoryRevisions
+    signer: SigningKey
+    clusters: list[str] = field(default_factory=list)
+    apps: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
+    keys: dict[str, PrivateKey] = field(default_factory=dict)
+    number: int = 0
+
+    async def enrol(self, *clusters: str, uid: str = "uid", generation_seen: int = 0) -> None:
+        """The clusters report for the first time (or again)."""
+        for name in clusters:
+            key = self.keys.setdefault(name, PrivateKey.generate())
+            await self.rollout.on_cluster_report(
+                ClusterReport(
+                    cluster=name,
+                    cluster_uid=f"{uid}-{name}",
+                    sealing_public_key=bytes(key.public_key),
+                    generation_seen=generation_seen,
+                )
+            )
+
+    async def commit(
+        self,
+        *,
+        failed: dict[str, tuple[str, ...]] | None = None,
+        source_read: bool = True,
+        fleet_read: bool = True,
+        source: str = "fleet",
+        **apps: tuple[tuple[str, ...], tuple[str, ...]] | None,
+    ) -> RolloutDecided:
+        """A commit that sets the given apps (None: gone from the commit); the others stay as they were."""
+        self.number += 1
+        commit = Commit(source=source, number=self.number, sha=f"{self.number:040x}")
+        outcomes = [
+            RenderedApp(app=a, outcome=AppOutcome.FAILED, clusters=cs, failure_code="KNR2001", source=source)
+            for a, cs in (failed or {}).items()
+        ]
+        for app, content in apps.items():
+            if content is None:
+                self.apps.pop(app, None)
+                continue
+            self.apps[app] = content
+            revision = revision_of(app, commit, *content)
+            self.revisions.by_app[app] = revision
+            outcomes.append(
+                RenderedApp(app=app, outcome=AppOutcome.REVISION, revision=revision.revision, source=source)
+            )
+        outcomes += [
+            RenderedApp(
+                app=app,
+                outcome=AppOutcome.UNCHANGED,
+                revision=self.revisions.by_app[app].revision,
+                source=source,
+            )
+            for app in self.apps
+            if app not in apps and app not in (failed or {})
+        ]
+        return await self.rollout.on_rendered(
+            CommitRendered(
+                commit=commit,
+                fleet_commit=commit,
+                apps=tuple(outcomes) if source_read else (),
+                clusters=tuple(FleetCluster(name=c) for c in self.clusters) if fleet_read else (),
+                fleet_read=fleet_read,
+                source_read=source_read,
+            )
+        )
+
+    async def report(self, cluster: str, app: str, state: AppState = AppState.HEALTHY) -> None:
+        """The cluster says that it has applied what it was last assigned (or that the app is removed)."""
+        header, body = self.assignment(cluster)
+        digest = next((a.digest for a in body.apps if a.app == app), b"")
+        await self.rollout.on_app_reports(
+            [
+                AppReport(
+                    cluster=cluster,
+                    app=app,
+                    state=state,
+                    digest=digest,
+                    generation=header.generation,
+                    applied_at_ms=1,
+                )
+            ]
+        )
+
+    async def approve(self, revision: str) -> CommandHandled:
+        """An operator approves."""
+        return await self.rollout.on_command(
+            Command(command_id=f"c{self.number}", verb=CommandVerb.APPROVE, revision=revision, actor="ann")
+        )
+
+    def assignment(self, cluster: str) -> tuple[AssignmentHeader, AssignmentBody]:
+        """The newest assignment, verified and opened as the agent does."""
+        header, sealed = verify_assignment(self.outbox.assignments[cluster], trusted=(bytes(self.signer.verify_key),))
+        return header, open_body(header, sealed, private=self.keys[cluster])
+
+    def digest(self, cluster: str, app: str) -> bytes | None:
+        """What the cluster is assigned for the app."""
+        return next((a.digest for a in self.assignment(cluster)[1].apps if a.app == app), None)
+
+    def verdicts(self, decision: RolloutDecided) -> dict[str, AppVerdict]:
+        """App → verdict."""
+        return {a.app: a.verdict for a in decision.apps}
+
+
+def told(decision: RolloutDecided, app: str) -> AppDecision:
+    """What a decision says of an app."""
+    return next(a for a in decision.apps if a.app == app)
+
+
+def digest_for(app: str, objects: tuple[str, ...]) -> bytes:
+    """The digest of a bundle of the story."""
+    return sha256(repr((app, sorted(objects))).encode())
+
+
+def revision_of(app: str, commit: Commit, clusters: tuple[str, ...], objects: tuple[str, ...]) -> RevisionRendered:
+    """One variant for all clusters. An object `Kind/name` or `name` (a ConfigMap); `name-<hash8>` has a stable id."""
+    digest = digest_for(app, objects)
+    index = Index(digest=digest, objects=tuple(_indexed(o) for o in objects))
+    ref = BundleRef(digest=digest, address=sha256(digest), object_count=len(objects), chunk_count=1, sealed_size=100)
+    return RevisionRendered(
+        app=app,
+        revision=sha256(repr((app, commit.number, clusters, objects)).encode()).hex(),
+        commit=commit,
+        fleet_commit=commit,
+        variants=(Variant(bundle=ref, clusters=clusters),) if clusters else (),
+        indexes=(index,),
+    )
+
+
+def _indexed(name: str) -> IndexedObject:
+    kind, _, rest = name.rpartition("/")
+    kind = kind or "ConfigMap"
+    stable = rest.rpartition("~")[0]
+    return IndexedObject(
+        object_id=f"/{kind}/shop/{rest}",
+        content_digest=sha256(name.encode()),
+        protected=("", kind) in PROTECTED_KINDS,
+        stable_id=f"/{kind}/shop/{stable}" if stable else "",
+    )
+
+
+async def start_story(store: Store, clusters: tuple[str, ...], *, enrolled: bool = True) -> Story:
+    """A rollout over `store` and a fleet of `clusters`, enrolled unless told otherwise."""
+    signer = SigningKey.generate()
+    outbox, revisions = MemoryOutbox(), MemoryRevisions()
+    rollout = make_rollout(await store.load(), store, outbox, revisions, signer)
+    story = Story(
+        rollout=rollout, store=store, outbox=outbox, revisions=revisions, signer=signer, clusters=list(clusters)
+    )
+    if enrolled:
+        await story.enrol(*clusters)
+    return story
+
+
+async def restarted(story: Story) -> Story:
+    """The same story after rollout was killed and started again on the same store."""
+    rollout = make_rollout(await story.store.load(), story.store, story.outbox, story.revisions, story.signer)
+    return replace(story, rollout=rollout)
+
+
+def make_rollout(
+    state: FleetState, store: Store, outbox: MemoryOutbox, revisions: MemoryRevisions, signer: SigningKey
+) -> Rollout:
+    """A rollout with a still clock."""
+    return Rollout(
+        state=state,
+        store=store,
+        outbox=outbox,
+        revisions=revisions,
+        authority=Authority(epoch=EPOCH, signer=signer, bundle_master=MasterKey(bytes(32))),
+        now_ms=lambda: 1_000,
+        traceparent=lambda: "",
+    )

@@ -1,0 +1,1 @@
+"""Each adapter owns one third-party library."""

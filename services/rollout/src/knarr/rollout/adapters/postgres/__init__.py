@@ -1,0 +1,1 @@
+"""Intent in PostgreSQL: schema `rollout`, read and written by rollout alone."""

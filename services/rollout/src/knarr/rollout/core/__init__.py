@@ -1,0 +1,1 @@
+"""Pure decisions: no await, clock, chance, log or client."""

@@ -1,0 +1,137 @@
+"""The parts list of the rollout process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from contextlib import AsyncExitStack
+
+import structlog
+from knarr.bundle.sealing import MasterKey
+from knarr.messaging.broker import Broker
+from knarr.messaging.consume import Received, Subscription, consume, consume_batches
+from knarr.messaging.streams import COMMANDS, REPORTS, REVISIONS
+from knarr.messaging.tracing import current_traceparent
+from knarr.pipeline.decision import Command
+from knarr.pipeline.errors import Retryable, rejected
+from knarr.pipeline.report import AppReport, ClusterReport
+from knarr.pipeline.revision import CommitRendered
+from knarr.rollout.adapters.nats import NatsOutbox, NatsRevisions
+from knarr.rollout.adapters.postgres.store import leading_store
+from knarr.rollout.decide import Authority, Rollout
+from knarr.rollout.settings import Settings, read_settings
+from knarr.service.health import health_server
+from knarr.service.process import run_service
+from nacl.signing import SigningKey
+
+LOG = structlog.get_logger("knarr.rollout")
+
+
+def main() -> int:
+    """Runs until told to stop."""
+    return run_service("rollout", lambda: serve(read_settings(os.environ)))
+
+
+async def serve(settings: Settings) -> None:
+    """Wires the parts and consumes until cancelled."""
+    async with AsyncExitStack() as stack:
+        broker = await stack.enter_async_context(Broker(settings.broker))
+        await stack.enter_async_context(
+            health_server(settings.listen, {"broker": lambda: "" if broker.connected else "not connected"})
+        )
+        await broker.wait_connected(60.0)
+        store = await stack.enter_async_context(leading_store(settings.dsn))
+        rollout = Rollout(
+            state=await store.load(),
+            store=store,
+            outbox=NatsOutbox(broker),
+            revisions=NatsRevisions(broker),
+            authority=Authority(
+                epoch=settings.epoch,
+                signer=SigningKey(settings.signing_seed),
+                bundle_master=MasterKey(settings.bundle_master),
+            ),
+            now_ms=lambda: int(time.time() * 1000),
+            traceparent=current_traceparent,
+        )
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_mend(rollout, settings.check_seconds))
+            tasks.create_task(consume(broker, _RENDERED, lambda m: _rendered(rollout, m)))
+            tasks.create_task(consume(broker, _COMMANDS, lambda m: _command(rollout, m)))
+            tasks.create_task(consume(broker, _CLUSTERS, lambda m: _cluster(rollout, m)))
+            tasks.create_task(consume_batches(broker, _APPS, lambda ms: _apps(rollout, ms)))
+
+
+_RENDERED = Subscription(
+    stream=REVISIONS,
+    durable="rollout-rendered",
+    filters=("rendered.*",),
+    kinds=(CommitRendered,),
+    service="rollout",
+)
+_COMMANDS = Subscription(
+    stream=COMMANDS, durable="rollout", filters=("command.*",), kinds=(Command,), service="rollout"
+)
+_CLUSTERS = Subscription(
+    stream=REPORTS,
+    durable="rollout-clusters",
+    filters=("report.*.cluster",),
+    kinds=(ClusterReport,),
+    service="rollout",
+    batch=256,
+    quiet=True,
+)
+_APPS = Subscription(
+    stream=REPORTS,
+    durable="rollout-apps",
+    filters=("report.*.app.*",),
+    kinds=(AppReport,),
+    service="rollout",
+    batch=500,
+    quiet=True,
+)
+
+
+async def _rendered(rollout: Rollout, message: Received) -> None:
+    decision = await rollout.on_rendered(message.value)
+    LOG.info(
+        "commit decided",
+        source=decision.commit.source if decision.commit else "",
+        decision=decision.number,
+        assignments=len(decision.assignments),
+        apps={a.app: a.verdict.value for a in decision.apps},
+    )
+
+
+async def _command(rollout: Rollout, message: Received) -> None:
+    outcome = await rollout.on_command(message.value)
+    LOG.info("command handled", verb=message.value.verb.value, accepted=outcome.accepted)
+
+
+async def _cluster(rollout: Rollout, message: Received) -> None:
+    await rollout.on_cluster_report(_of_its_subject(message))
+
+
+async def _apps(rollout: Rollout, messages: list[Received]) -> None:
+    await rollout.on_app_reports([m.value for m in messages if m.value.cluster == m.subject.split(".")[1]])
+
+
+def _of_its_subject(message: Received) -> ClusterReport:
+    """The broker proves the subject's cluster, not the one in the body: they must be the same."""
+    report: ClusterReport = message.value
+    if report.cluster != message.subject.split(".")[1]:
+        raise rejected("KNR3020", f"a report on {message.subject} speaks for cluster {report.cluster[:63]!r}")
+    return report
+
+
+async def _mend(rollout: Rollout, seconds: float) -> None:
+    """Publishes what a crash or a lost stream left unpublished: at the start, and again and again."""
+    while True:
+        try:
+            sent = await rollout.publish_what_is_missing()
+            if sent:
+                LOG.info("assignments published again", count=sent)
+        except Retryable as error:
+            LOG.warning("cannot check the assignments", code=error.code, error=error.message)
+        await asyncio.sleep(seconds)

@@ -1,0 +1,12 @@
+"""The fake store keeps what the real one promises."""
+
+from __future__ import annotations
+
+import pytest
+from knarr.testkit.rollout_store import MemoryStore, StoreConformance
+
+
+class TestMemoryStore(StoreConformance):
+    @pytest.fixture
+    def store(self) -> MemoryStore:
+        return MemoryStore()
