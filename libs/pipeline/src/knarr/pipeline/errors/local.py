@@ -53,8 +53,8 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "KNR6114",
         "No unprivileged user for PostgreSQL",
-        "PostgreSQL refuses to run as root, and this machine allows neither a user namespace nor a change of user.",
-        "Run as an ordinary user.",
+        "PostgreSQL refuses root and users without an entry in the user database, and this machine allows no user namespace.",
+        "Run as an ordinary user, or allow unprivileged user namespaces.",
     ),
     Entry(
         "KNR6115",
