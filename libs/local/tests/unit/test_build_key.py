@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from knarr.local.build import build_key, ldflags_of, module_version
+from knarr.local.build import build_arguments, build_key, module_version
 from knarr.local.parts import GROUPS, PARTS, part
 from knarr.local.toolchain import Toolchain, as_numbers
 from knarr.pipeline.errors import KnarrError
 
 _GO = Toolchain(go="/usr/bin/go", version="go1.26.8", platform="linux-amd64")
-_BASE = {"go_mod": b"m", "go_sum": b"s", "toolchain": _GO, "ldflags": "-s", "package": "p"}
+_BASE = {"go_mod": b"m", "go_sum": b"s", "toolchain": _GO, "arguments": ("-p", "2")}
 
 
 def _key(**changed: object) -> str:
@@ -25,8 +25,8 @@ def _key(**changed: object) -> str:
         {"go_sum": b"s2"},
         {"toolchain": Toolchain(go="/usr/bin/go", version="go1.27.0", platform="linux-amd64")},
         {"toolchain": Toolchain(go="/usr/bin/go", version="go1.26.8", platform="darwin-arm64")},
-        {"ldflags": "-s -w"},
-        {"package": "q"},
+        {"arguments": ("-p2",)},
+        {"arguments": ("-p", "2", "package")},
     ],
 )
 def test_everything_that_decides_the_bytes_changes_the_key(changed: dict[str, object]) -> None:
@@ -52,7 +52,7 @@ def test_the_version_is_read_from_a_require_line_in_a_block_or_alone() -> None:
 
 
 def test_kubernetes_is_told_its_version() -> None:
-    flags = ldflags_of(part("kube-apiserver"), "v1.36.3")
+    flags = " ".join(build_arguments(part("kube-apiserver"), "v1.36.3"))
     assert "gitVersion=v1.36.3" in flags
     assert "gitMajor=1" in flags
     assert "gitMinor=36" in flags

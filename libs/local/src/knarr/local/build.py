@@ -22,8 +22,6 @@ from knarr.local.parts import GROUPS, PARTS, Part, part
 from knarr.local.toolchain import Toolchain, find_toolchain
 from knarr.pipeline.errors import KnarrError, rejected, retryable
 
-# No cgo: the same program whether or not the machine has a C compiler.
-_BUILD_SETTINGS = {"GOFLAGS": "-mod=readonly", "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
 _FLAGS = ("-p", "2", "-trimpath")
 
 
@@ -52,20 +50,12 @@ def cache_folder() -> Path:
     return Path(base) / "knarr" / "bin"
 
 
-def build_key(*, go_mod: bytes, go_sum: bytes, toolchain: Toolchain, ldflags: str, package: str) -> str:
+def build_key(*, go_mod: bytes, go_sum: bytes, toolchain: Toolchain, arguments: tuple[str, ...]) -> str:
     """A hash of everything that decides the program's bytes."""
     digest = hashlib.sha256()
-    settings = "\0".join(f"{k}={v}" for k, v in sorted(_BUILD_SETTINGS.items()))
-    for field in (
-        go_mod,
-        go_sum,
-        toolchain.version.encode(),
-        toolchain.platform.encode(),
-        ldflags.encode(),
-        package.encode(),
-    ):
+    words = (toolchain.version, toolchain.platform, *arguments)
+    for field in (go_mod, go_sum, *(word.encode() for word in words)):
         digest.update(len(field).to_bytes(8, "big") + field)
-    digest.update(settings.encode())
     return digest.hexdigest()[:16]
 
 
@@ -77,10 +67,13 @@ def module_version(go_mod: str, module: str) -> str:
     return found[1]
 
 
-def ldflags_of(wanted: Part, version: str) -> str:
-    """The linker flags of `wanted` at `version`."""
-    major, minor = version.removeprefix("v").split(".")[:2]
-    return wanted.ldflags_template.format(version=version, major=major, minor=minor)
+def build_arguments(wanted: Part, version: str) -> tuple[str, ...]:
+    """What follows `go build`, but for where the result goes."""
+    bare = version.removeprefix("v")
+    major, minor = bare.split(".")[:2]
+    ldflags = wanted.ldflags_template.format(version=version, bare=bare, major=major, minor=minor)
+    tags = ("-tags", ",".join(wanted.tags)) if wanted.tags else ()
+    return (*_FLAGS, *tags, "-ldflags", ldflags, wanted.package)
 
 
 def instructions() -> Path:
@@ -99,6 +92,20 @@ def version_of(name: str) -> str:
     return module_version((instructions() / wanted.module_folder / "go.mod").read_text(), wanted.version_of)
 
 
+def module_source(name: str) -> Path:
+    """The folder of the part's own module in Go's module cache: files that it reads at run time. Raises KNR6101."""
+    wanted = part(name)
+    folder = instructions() / wanted.module_folder
+    command = [_toolchain(folder).go, "list", "-m", "-f", "{{.Dir}}", wanted.version_of]
+    environment = {**os.environ, **_settings(wanted)}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    if done.returncode != 0 or not done.stdout.strip():
+        raise retryable("KNR6101", f"the module of {name} is not in the module cache")
+    return Path(done.stdout.strip())
+
+
 def _provided(name: str) -> Path | None:
     # As in every Kubernetes test suite: who has the programs already says where.
     assets = os.environ.get("KUBEBUILDER_ASSETS")
@@ -112,8 +119,7 @@ def _current_key(wanted: Part) -> str:
         go_mod=(folder / "go.mod").read_bytes(),
         go_sum=(folder / "go.sum").read_bytes(),
         toolchain=_toolchain(folder),
-        ldflags=ldflags_of(wanted, version_of(wanted.name)),
-        package=wanted.package,
+        arguments=(*build_arguments(wanted, version_of(wanted.name)), *_settings(wanted).values()),
     )
 
 
@@ -138,26 +144,20 @@ def _build(wanted: Part) -> Path:
     return target
 
 
+def _settings(wanted: Part) -> dict[str, str]:
+    return {"GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local", "CGO_ENABLED": "1" if wanted.needs_c_compiler else "0"}
+
+
 def _compile(wanted: Part, target: Path) -> None:
     version = version_of(wanted.name)
     _say(f"building {wanted.name} {version} into {target.parent}: once, usually {_duration(wanted.usual_seconds)}")
     folder = instructions() / wanted.module_folder
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     started = time.monotonic()
-    command = [
-        _toolchain(folder).go,
-        "build",
-        *_FLAGS,
-        "-ldflags",
-        ldflags_of(wanted, version),
-        "-o",
-        str(draft),
-        wanted.package,
-    ]
+    command = [_toolchain(folder).go, "build", "-o", str(draft), *build_arguments(wanted, version)]
+    environment = {**os.environ, **_settings(wanted)}
     try:
-        done = subprocess.run(
-            command, cwd=folder, env={**os.environ, **_BUILD_SETTINGS}, stdin=subprocess.DEVNULL, check=False
-        )
+        done = subprocess.run(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, check=False)
         if done.returncode != 0:
             raise retryable("KNR6101", f"go build of {wanted.package} {version} failed with {done.returncode}")
         draft.replace(target)

@@ -12,7 +12,7 @@ _VERSION_PACKAGE = "k8s.io/component-base/version"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One program. `ldflags_template` may hold {version}, {major} and {minor} of the module that it names."""
+    """One program. `ldflags_template` may hold {version}, {bare}, {major} and {minor} of the module that it names."""
 
     name: str
     group: str
@@ -20,6 +20,9 @@ class Part:
     package: str
     version_of: str
     ldflags_template: str = "-s -w"
+    tags: tuple[str, ...] = ()
+    # No cgo unless it cannot be helped: the same program whether or not the machine has a C compiler.
+    needs_c_compiler: bool = False
     usual_seconds: int
 
 
@@ -90,9 +93,20 @@ PARTS: tuple[Part, ...] = (
         version_of="github.com/jaegertracing/jaeger",
         usual_seconds=150,
     ),
+    Part(
+        name="gitea",
+        group="gitea",
+        module_folder="gitea",
+        package="code.gitea.io/gitea",
+        version_of="code.gitea.io/gitea",
+        ldflags_template="-s -w -X main.Version={bare}",
+        tags=("sqlite", "sqlite_unlock_notify"),
+        needs_c_compiler=True,
+        usual_seconds=220,
+    ),
 )
 
-GROUPS: tuple[str, ...] = ("kube", "kustomize", "helm", "jaeger")
+GROUPS: tuple[str, ...] = ("kube", "kustomize", "helm", "jaeger", "gitea")
 
 
 def part(name: str) -> Part:

@@ -23,13 +23,14 @@ def free_port() -> int:
     with _lock:
         for _ in range(500):
             port = chooser.randint(_FIRST, _LAST)
-            if port not in _given and _is_free(port):
+            if port not in _given and is_free(port):
                 _given.add(port)
                 return port
     raise retryable("KNR6115", f"no free port between {_FIRST} and {_LAST}")
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether nobody listens on `port` of 127.0.0.1 now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -25,6 +25,11 @@ _START_SECONDS = 120.0
 _numbers = itertools.count(1)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marker of tests that need Gitea, so that a lane can leave them out."""
+    config.addinivalue_line("markers", "gitea: needs the real Gitea (make gitea builds it on first use)")
+
+
 @pytest.fixture(scope="session")
 def server_loop() -> Iterator[LoopThread]:
     """The loop that owns the session's servers."""
