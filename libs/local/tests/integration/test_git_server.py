@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pygit2
 import pytest
+
 from knarr.local.git import Executable, GitRepository, GitServer, Link
 
 
@@ -160,3 +161,27 @@ def test_the_same_calls_make_the_same_commits(tmp_path: Path) -> None:
         repository.commit({"a": "1"})
         ids.add(repository.commit({"b": "2"}))
     assert len(ids) == 1
+
+
+def _children_called_git() -> list[str]:
+    listed = "".join(path.read_text() for path in Path("/proc/self/task").glob("*/children"))
+    return [pid for pid in listed.split() if Path(f"/proc/{pid}/comm").read_text().strip() == "git"]
+
+
+async def test_a_client_that_hangs_up_in_the_middle_leaves_no_git_behind(server: GitServer, tmp_path: Path) -> None:
+    repository = server.create("big")
+    repository.commit({"big.bin": os.urandom(20_000_000)})
+
+    def hang_up() -> None:
+        command = ["git", "clone", "--quiet", server.http_url("big"), str(tmp_path / "work")]
+        child = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        while not server.http.requests[1:]:
+            os.sched_yield()
+        child.kill()
+        child.wait(10)
+
+    await asyncio.to_thread(hang_up)
+    await server.stop()
+    assert _children_called_git() == []
+    await server.start()
+    assert (await _git("ls-remote", server.http_url("big"), cwd=tmp_path)).returncode == 0

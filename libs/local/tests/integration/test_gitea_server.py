@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+
 from knarr.local.gitea import GiteaServer
 from knarr.local.ports import free_port
 

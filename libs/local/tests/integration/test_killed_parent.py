@@ -10,6 +10,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+
 from knarr.local.kube import KubeFleet
 from knarr.local.leftover import identify
 from knarr.local.postgres import PostgresServer

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from knarr.local.kube import DELAY_KEY, FATE_KEY, Fate, KubeCluster, KubeFleet
 from knarr.pipeline.errors import KnarrError
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nats
 import pytest
+
 from knarr.local.leftover import identify, read_record
 from knarr.local.nats import NatsServer
 from knarr.pipeline.errors import KnarrError

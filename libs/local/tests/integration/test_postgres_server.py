@@ -6,6 +6,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+
 from knarr.local.postgres import PostgresServer
 from knarr.pipeline.errors import KnarrError
 
@@ -66,3 +67,10 @@ async def test_a_name_that_is_not_one_is_refused(tmp_path: Path) -> None:
     async with PostgresServer(tmp_path) as server:
         with pytest.raises(KnarrError, match="KNR6117"):
             await server.create_database('x"; DROP DATABASE postgres; --')
+
+
+async def test_starting_twice_is_starting_once(tmp_path: Path) -> None:
+    async with PostgresServer(tmp_path) as server:
+        await server.start()
+        assert await _run(server.dsn(), "SELECT 1") == 1
+    assert not (tmp_path / "postgres.pid").exists()

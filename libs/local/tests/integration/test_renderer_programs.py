@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from knarr.local.build import version_of
 from knarr.local.tools import helm_command, kustomize_command
 

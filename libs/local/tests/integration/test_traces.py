@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from knarr.local.jaeger import JaegerServer
-from knarr.local.otlp import OtlpReceiver
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import Link, Status, StatusCode, Tracer
+
+from knarr.local.jaeger import JaegerServer
+from knarr.local.otlp import OtlpReceiver
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from knarr.local.build import build_arguments, build_key, module_version
 from knarr.local.parts import GROUPS, PARTS, part
 from knarr.local.toolchain import Toolchain, as_numbers

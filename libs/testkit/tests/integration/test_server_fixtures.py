@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncpg
 import nats
 import pytest
+
 from knarr.local.git import GitServer
 from knarr.local.kube import KubeCluster
 from knarr.local.nats import NatsServer

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
+
 from knarr.local.build import binary, module_source
 from knarr.local.health import answers_ok
 from knarr.local.ports import free_port
@@ -76,7 +77,7 @@ class GiteaServer:
         await asyncio.to_thread(self._write_config)
         argv = (self._program, "web", "--config", str(self._config))
         command = Command(name="gitea", argv=argv, environment=self._environment())
-        self._process = OwnedProcess(command, self._state_dir)
+        self._process = self._process or OwnedProcess(command, self._state_dir)
         await self._process.start(self._ready, deadline_seconds=60.0)
         self._admin = await asyncio.to_thread(self._remembered_admin)
 

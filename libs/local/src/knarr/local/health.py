@@ -14,7 +14,7 @@ async def answers_ok(url: str, *, ca_file: Path | None = None, token: str | None
     """Whether GET `url` answers 200. An HTTPS server is checked against `ca_file`; while that is missing, False."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        context = ssl.create_default_context(cafile=str(ca_file)) if ca_file else ssl.create_default_context()
+        context = ssl.create_default_context(cafile=str(ca_file)) if ca_file else True
         async with aiohttp.ClientSession(timeout=_ONE_TRY) as session:
             async with session.get(url, ssl=context, headers=headers) as answer:
                 return answer.status == 200

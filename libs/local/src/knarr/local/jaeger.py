@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import aiohttp
+
 from knarr.local.build import binary
 from knarr.local.health import answers_ok
 from knarr.local.ports import free_port
@@ -66,7 +67,8 @@ class JaegerServer:
         listeners = (f"--{name}.host-port=127.0.0.1:{port}" for name, port in self._ports.items())
         argv = (str(program), *listeners, f"--memory.max-traces={self._max_traces}", "--log-level=warn")
         environment = {"SPAN_STORAGE_TYPE": "memory"}
-        self._process = OwnedProcess(Command(name="jaeger", argv=argv, environment=environment), self._state_dir)
+        command = Command(name="jaeger", argv=argv, environment=environment)
+        self._process = self._process or OwnedProcess(command, self._state_dir)
         await self._process.start(self._ready)
 
     async def stop(self) -> None:

@@ -13,13 +13,14 @@ from types import TracebackType
 from typing import Self
 
 from aiohttp import web
-from knarr.local.ports import free_port
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+
+from knarr.local.ports import free_port
 
 _LARGEST_BODY = 64 * 1024 * 1024
 

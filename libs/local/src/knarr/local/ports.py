@@ -9,22 +9,24 @@ from __future__ import annotations
 import random
 import socket
 import threading
+from collections import deque
 
 from knarr.pipeline.errors import retryable
 
 _FIRST, _LAST = 15_000, 32_000
-_given: set[int] = set()
+# Long enough that none is given out again before its server has bound it, short enough that they never run out.
+_given: deque[int] = deque(maxlen=2_000)
 _lock = threading.Lock()
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on and that this process has not given out before."""
+    """A port of 127.0.0.1 that nobody listens on and that this process has not given out lately."""
     chooser = random.SystemRandom()
     with _lock:
         for _ in range(500):
             port = chooser.randint(_FIRST, _LAST)
             if port not in _given and is_free(port):
-                _given.add(port)
+                _given.append(port)
                 return port
     raise retryable("KNR6115", f"no free port between {_FIRST} and {_LAST}")
 

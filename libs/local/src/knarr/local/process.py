@@ -56,7 +56,9 @@ class OwnedProcess:
         return self._popen.pid if self._popen is not None and self.running else None
 
     async def start(self, ready: Callable[[], Awaitable[bool]], *, deadline_seconds: float = 30.0) -> None:
-        """Start it and return once `ready` says yes. Raises KNR6110 or KNR6111, with nothing left running."""
+        """Start it and wait until `ready` says yes; twice is once. Raises KNR6110 to 6112, leaving nothing running."""
+        if self.running:
+            return
         self._owner.acquire()
         try:
             await asyncio.to_thread(leftover.stop_leftover, self._record_file, polite=self.command.polite)

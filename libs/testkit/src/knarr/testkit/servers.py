@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+
 from knarr.local.git import GitServer
 from knarr.local.kube import KubeCluster, KubeFleet
 from knarr.local.nats import NatsServer

@@ -39,7 +39,8 @@ class Backend:
             finally:
                 if child.returncode is None:
                     child.kill()
-                await child.wait()
+                # Reads what is left, too: a full pipe would keep the child's transport open.
+                await child.communicate()
 
     def repository(self, path: str) -> Path | None:
         """The bare repository that a client calls `path`, or None when it is none of ours."""

@@ -8,6 +8,7 @@ import hmac
 from dataclasses import dataclass, field
 
 from aiohttp import web
+
 from knarr.local.git.backend import Backend
 
 _CHUNK = 64 * 1024
@@ -97,8 +98,12 @@ async def _answer(request: web.Request, child: asyncio.subprocess.Process) -> we
             response.set_status(int(value.split()[0]))
         else:
             response.headers[name] = value
-    await response.prepare(request)
-    while chunk := await child.stdout.read(_CHUNK):
-        await response.write(chunk)
-    await response.write_eof()
+    try:
+        await response.prepare(request)
+        while chunk := await child.stdout.read(_CHUNK):
+            await response.write(chunk)
+        await response.write_eof()
+    except ConnectionResetError:
+        # The client is gone: what git still says has nowhere to go.
+        return response
     return response

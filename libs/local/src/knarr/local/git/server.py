@@ -12,6 +12,7 @@ from typing import Self
 
 import asyncssh
 from aiohttp import web
+
 from knarr.local.git import ssh
 from knarr.local.git.backend import Backend
 from knarr.local.git.http import HttpState, make_application

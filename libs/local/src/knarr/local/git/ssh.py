@@ -6,6 +6,7 @@ import asyncio
 import shlex
 
 import asyncssh
+
 from knarr.local.git.backend import Backend
 
 _CHUNK = 64 * 1024

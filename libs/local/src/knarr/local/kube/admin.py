@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiohttp
+
 from knarr.local.kube.identity import Identity
 from knarr.pipeline.errors import retryable
 

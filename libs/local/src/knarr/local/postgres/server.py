@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Self
 
 import asyncpg
+
 from knarr.local.ports import free_port
 from knarr.local.postgres.unprivileged import prefix_for
 from knarr.local.process import Command, OwnedProcess
@@ -126,7 +127,7 @@ class PostgresServer:
         command = Command(
             name="postgres", argv=argv, environment=_ENVIRONMENT, polite=signal.SIGINT, parent_death=signal.SIGINT
         )
-        self._process = OwnedProcess(command, self._state_dir)
+        self._process = self._process or OwnedProcess(command, self._state_dir)
         await self._process.start(self._ready, deadline_seconds=_START_SECONDS)
 
     async def _ready(self) -> bool:
