@@ -38,3 +38,41 @@ export-lock:
 .PHONY: proto
 proto: setup ## generate the wire code and the values of libs/pipeline
 	$(PY) proto/generate.py
+
+PYTEST := $(PY) -m pytest
+TESTED := libs services cli
+
+.PHONY: lint types arch unit it pipeline test
+lint: setup ## ruff, formatting, buf, generated code, lock (needs nothing)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check -q .
+	cd proto && ../$(VENV)/bin/buf lint && ../$(VENV)/bin/buf breaking --against released.binpb
+	$(PY) proto/generate.py --check
+
+types: setup ## mypy, strict, tests included (needs nothing)
+	$(VENV)/bin/mypy $(MEMBERS) tests benchmarks proto/generate.py conftest.py
+
+arch: setup ## the layers and the agent's closure (needs nothing)
+	$(VENV)/bin/lint-imports --no-cache
+	$(PYTEST) tests/repository
+
+unit: setup ## pure logic and flows over checked fakes (needs nothing)
+	$(PYTEST) $(wildcard $(MEMBERS:%=%/tests/unit))
+
+it: setup kube ## adapters against real NATS, PostgreSQL, Git, Kubernetes (builds Kubernetes on first use)
+	$(PYTEST) $(wildcard $(MEMBERS:%=%/tests/integration))
+
+pipeline: setup kube jaeger ## the whole, as real processes (builds Kubernetes and Jaeger on first use)
+	$(PYTEST) tests/pipeline tests/faults
+
+test: lint types arch unit it pipeline ## every lane
+
+# --- looking at it ------------------------------------------------------------
+.PHONY: demo
+demo: setup ## the main job, shown on this machine until Ctrl-C [CLUSTERS=real] [ONCE=1]
+	@$(VENV)/bin/knarr demo $(if $(filter real,$(CLUSTERS)),--real) $(if $(ONCE),--once)
+
+bench-%: setup ## one measurement of benchmarks/, e.g. bench-latency; ends with one line of JSON
+	@$(PY) benchmarks/$*.py
+
+include deploy/local/local.mk

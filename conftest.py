@@ -1,3 +1,3 @@
 """Real servers for every test of the workspace; started only by the tests that ask for them."""
 
-pytest_plugins = ["knarr.testkit.servers"]
+pytest_plugins = ["knarr.testkit.servers", "knarr.testkit.installation"]

@@ -1,1 +1,1 @@
-"""See README.md."""
+"""The `knarr` command: a composition root over the services and the local servers."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
+
 from knarr.pipeline.digest import sha256
 from knarr.pipeline.errors import rejected
 from knarr.pipeline.names import ObjectId, object_id

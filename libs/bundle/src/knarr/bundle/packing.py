@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+
 from knarr.bundle.canonical import Object, canonical_json, id_of
 from knarr.bundle.header import Header, header_from_json, header_to_json
 from knarr.pipeline.digest import sha256

@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from typing import NewType
 
 import zstandard
-from knarr.pipeline.digest import sha256
-from knarr.pipeline.errors import rejected
-from knarr.pipeline.revision import BundleRef
-from knarr.pipeline.snapshot import SealedAddress
 from nacl.bindings import (
     crypto_aead_xchacha20poly1305_ietf_decrypt,
     crypto_aead_xchacha20poly1305_ietf_encrypt,
 )
 from nacl.exceptions import CryptoError
+
+from knarr.pipeline.digest import sha256
+from knarr.pipeline.errors import rejected
+from knarr.pipeline.revision import BundleRef
+from knarr.pipeline.snapshot import SealedAddress
 
 MasterKey = NewType("MasterKey", bytes)
 CHUNK_BYTES = 900_000  # below the broker's 1 MB, headers included

@@ -5,6 +5,10 @@ Rollout signs; the agent verifies the signature over exactly the bytes that trav
 
 from __future__ import annotations
 
+from nacl.exceptions import BadSignatureError, CryptoError
+from nacl.public import PrivateKey, PublicKey, SealedBox
+from nacl.signing import SigningKey, VerifyKey
+
 from knarr.pipeline.assignment import (
     AssignmentBody,
     AssignmentHeader,
@@ -14,9 +18,6 @@ from knarr.pipeline.assignment import (
 from knarr.pipeline.codec import decode, encode
 from knarr.pipeline.digest import sha256
 from knarr.pipeline.errors import rejected
-from nacl.exceptions import BadSignatureError, CryptoError
-from nacl.public import PrivateKey, PublicKey, SealedBox
-from nacl.signing import SigningKey, VerifyKey
 
 _CONTEXT = b"knarr/assignment/v1\0"
 

@@ -19,11 +19,12 @@ import nats
 import nats.errors
 import nats.js.errors
 import structlog
-from knarr.messaging.envelope import from_wire, to_wire
-from knarr.pipeline.errors import retryable
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
+
+from knarr.messaging.envelope import from_wire, to_wire
+from knarr.pipeline.errors import retryable
 
 T = TypeVar("T")
 MessageHandler = Callable[[Msg], Awaitable[None]]

@@ -18,6 +18,9 @@ from typing import Any
 import nats.errors
 import nats.js.errors
 import structlog
+from nats.aio.msg import Msg
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+
 from knarr.messaging.broker import Broker
 from knarr.messaging.envelope import from_wire
 from knarr.messaging.subjects import dead_letter_subject
@@ -25,8 +28,6 @@ from knarr.messaging.tracing import TRACER, extract
 from knarr.pipeline.decision import DeadLetter
 from knarr.pipeline.errors import KnarrError, Retryable, failure_of
 from knarr.pipeline.failure import Failure
-from nats.aio.msg import Msg
-from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 LOG = structlog.get_logger("knarr.consume")
 _FETCH_SECONDS = 2.0

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import zstandard
+
 from knarr.messaging.tracing import inject
 from knarr.pipeline.codec import decode, encode
 from knarr.pipeline.errors import rejected

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from knarr.pipeline.errors import agent, fetcher, local, messaging, renderer, rollout, status
+from knarr.pipeline.errors import agent, cli, fetcher, local, messaging, renderer, rollout, status
 from knarr.pipeline.errors.entry import Entry, ErrorKind
 
 __all__ = ["CATALOGUE", "Entry", "ErrorKind", "entry"]
 
 CATALOGUE: dict[str, Entry] = {
     e.code: e
-    for module in (fetcher, renderer, rollout, agent, status, local, messaging)
+    for module in (fetcher, renderer, rollout, agent, status, cli, local, messaging)
     for e in sorted(module.ENTRIES, key=lambda e: e.code)
 }
 

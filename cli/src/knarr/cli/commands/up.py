@@ -1,0 +1,41 @@
+"""`knarr up`: hub and agents on this machine, against your fleet repository and your contexts."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  knarr up --fleet ./my-fleet --simulate 3
+  knarr up --fleet https://git.example/fleet.git --context kind-dev --context prod-eu=eu
+  knarr up --fleet ./my-fleet --context kind-dev --adopt kind-dev
+"""
+)
+@click.option("--fleet", required=True, metavar="PATH|URL", help="The fleet repository: a folder in Git, or a URL.")
+@click.option("--ref", default="", metavar="BRANCH", help="Branch to follow; default: the repository's own.")
+@click.option(
+    "--context",
+    "contexts",
+    multiple=True,
+    metavar="CONTEXT[=NAME]",
+    help="A context of your kubeconfig; may be given again. Default name: the context, lower-cased.",
+)
+@click.option("--simulate", default=0, metavar="N", show_default=True, help="Add N simulated clusters.")
+@click.option("--kubeconfig", type=click.Path(path_type=Path), help="Default: $KUBECONFIG or ~/.kube/config.")
+@click.option("--state", type=click.Path(path_type=Path), help="State folder; default: ~/.local/state/knarr.")
+@click.option("--adopt", multiple=True, metavar="NAME", help="Take a cluster over from another installation.")
+@click.option("--poll", default=5.0, metavar="SECONDS", show_default=True, help="How often Git is asked.")
+def up(**asked: object) -> None:
+    """Run Knarr on this machine until Ctrl-C.
+
+    Everything listens on loopback only. Workloads stay when it stops; started again with the same state folder it goes
+    on where it was. The first output says where the page is and which token writes need.
+    """
+    from knarr.cli.install.session import UpOptions, run_up
+
+    asyncio.run(run_up(UpOptions.of(asked)))

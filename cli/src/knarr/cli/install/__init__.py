@@ -1,0 +1,1 @@
+"""An evaluation install on this machine: keys, broker, database, services and agents (`knarr up`)."""

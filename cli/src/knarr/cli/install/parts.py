@@ -1,0 +1,76 @@
+"""The processes of an installation, kept alive: a part that dies is named, with its last words, and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+from knarr.local.health import answers_ok
+from knarr.local.process import Command, OwnedProcess
+from knarr.pipeline.errors import KnarrError, retryable
+
+Say = Callable[[str], None]
+_WATCH_SECONDS = 0.2
+_READY_SECONDS = 60.0
+_MOST_DEATHS = 5
+_DEATHS_WITHIN_SECONDS = 60.0
+
+
+class Part:
+    """One process with a health address."""
+
+    def __init__(
+        self, name: str, module: str, environment: Mapping[str, str], state_dir: Path, listen_port: int
+    ) -> None:
+        self.name = name
+        self.url = f"http://127.0.0.1:{listen_port}"
+        argv = (sys.executable, "-m", module)
+        self.process = OwnedProcess(Command(name=name, argv=argv, environment=environment), state_dir)
+        self._deaths: deque[float] = deque(maxlen=_MOST_DEATHS)
+
+    async def start(self) -> None:
+        """Starts it and waits until it says that it is ready."""
+        await self.process.start(self._ready, deadline_seconds=_READY_SECONDS)
+
+    async def stop(self) -> None:
+        """Stops it in order."""
+        await self.process.stop()
+
+    async def watch(self, say: Say) -> None:
+        """Starts it again whenever it dies, until it dies too often: then KNR6210 ends the installation."""
+        while True:
+            await self._death()
+            self._deaths.append(time.monotonic())
+            last_words = self.process.log_tail(3)
+            say(f"{self.name} died; starting it again. Its last words:\n{last_words}")
+            if len(self._deaths) == _MOST_DEATHS and self._deaths[-1] - self._deaths[0] < _DEATHS_WITHIN_SECONDS:
+                raise retryable(
+                    "KNR6210", f"{self.name} died {_MOST_DEATHS} times; log {self.process.log_file}:\n{last_words}"
+                )
+            await self.process.kill()
+            try:
+                await self.start()
+            except KnarrError as error:
+                say(f"{self.name} does not start: {error.message}")
+                continue
+            say(f"{self.name} runs again")
+
+    async def _death(self) -> None:
+        while self.process.running:  # noqa: ASYNC110 - a child's end is no event of this loop
+            await asyncio.sleep(_WATCH_SECONDS)
+
+    async def _ready(self) -> bool:
+        return await answers_ok(f"{self.url}/readyz")
+
+
+async def start_together(parts: list[Part]) -> None:
+    """All at once; the first that fails is raised, the others are stopped by whoever owns them."""
+    starts: list[Awaitable[None]] = [part.start() for part in parts]
+    outcomes = await asyncio.gather(*starts, return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome

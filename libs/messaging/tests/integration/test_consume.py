@@ -1,0 +1,152 @@
+"""Consuming: every outcome, and what survives a broken message, a lost stream and a restarted broker (I5, I7)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from knarr.messaging.broker import Broker, Outdated
+from knarr.messaging.consume import Received, Subscription, consume, consume_batches, newest_of_all
+from knarr.messaging.streams import DEAD_LETTERS, REPORTS, ensure_streams
+from knarr.pipeline.decision import DeadLetter
+from knarr.pipeline.errors import rejected, retryable
+from knarr.pipeline.report import ClusterReport
+from knarr.testkit.installation import Installation
+
+WHAT = Subscription(
+    stream=REPORTS, durable="test", filters=("report.*.cluster",), kinds=(ClusterReport,), service="status"
+)
+
+
+@asynccontextmanager
+async def consuming(broker: Broker, handle: Callable[[Received], object]) -> AsyncIterator[None]:
+    async def call(message: Received) -> None:
+        handle(message)
+
+    task = asyncio.create_task(consume(broker, WHAT, call))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - several conditions, one way to wait
+            await asyncio.sleep(0.01)
+
+
+async def test_a_refused_or_garbled_message_is_a_dead_letter_and_the_rest_goes_on(admin: Broker) -> None:
+    handled: list[str] = []
+
+    def handle(message: Received) -> None:
+        if message.value.cluster == "bad":
+            raise rejected("KNR7001", "refused here")
+        handled.append(message.value.cluster)
+
+    await admin.publish_bytes("report.garbled.cluster", b"\xff\xff\xff", headers={"Knarr-Type": "ClusterReport"})
+    await admin.publish_bytes("report.packed.cluster", b"no zstd", headers={"Knarr-Encoding": "zstd"})
+    await admin.publish("report.bad.cluster", ClusterReport(cluster="bad"))
+    await admin.publish("report.good.cluster", ClusterReport(cluster="good"))
+    async with consuming(admin, handle):
+        await until(lambda: handled == ["good"])
+    letters = (await admin.jetstream().stream_info(DEAD_LETTERS)).state.messages
+    assert letters == 3
+    last = await admin.newest(DEAD_LETTERS, "dead.status", DeadLetter)
+    assert last is not None
+    assert last.value.failure is not None
+    assert (last.value.subject, last.value.failure.code) == ("report.bad.cluster", "KNR7001")
+
+
+async def test_what_may_pass_is_asked_for_again(admin: Broker) -> None:
+    attempts: list[int] = []
+
+    def handle(message: Received) -> None:
+        attempts.append(message.deliveries)
+        if len(attempts) < 3:
+            raise retryable("KNR7013", "not yet")
+
+    await admin.publish("report.a.cluster", ClusterReport(cluster="a"))
+    async with consuming(admin, handle):
+        await until(lambda: len(attempts) == 3)
+    assert attempts == [1, 2, 3]
+
+
+async def test_a_bug_in_one_message_does_not_stop_the_others(admin: Broker) -> None:
+    handled: list[str] = []
+
+    def handle(message: Received) -> None:
+        if message.value.cluster == "a":
+            raise ZeroDivisionError
+        handled.append(message.value.cluster)
+
+    await admin.publish("report.a.cluster", ClusterReport(cluster="a"))
+    await admin.publish("report.b.cluster", ClusterReport(cluster="b"))
+    async with consuming(admin, handle):
+        await until(lambda: handled == ["b"])
+
+
+async def test_a_stream_deleted_and_made_again_is_consumed_on(admin: Broker) -> None:
+    handled: list[str] = []
+    async with consuming(admin, lambda m: handled.append(m.value.cluster)):
+        await admin.publish("report.a.cluster", ClusterReport(cluster="a"))
+        await until(lambda: handled == ["a"])
+        await admin.jetstream().delete_stream(REPORTS)
+        await ensure_streams(admin.jetstream())
+        await admin.publish("report.b.cluster", ClusterReport(cluster="b"))
+        await until(lambda: "b" in handled)
+
+
+async def test_a_restarted_broker_loses_nothing(installation: Installation, admin: Broker) -> None:
+    handled: list[str] = []
+    async with consuming(admin, lambda m: handled.append(m.value.cluster)):
+        await admin.publish("report.a.cluster", ClusterReport(cluster="a"))
+        await until(lambda: handled == ["a"])
+        await installation.server.restart()
+        await admin.wait_connected(20)
+        await admin.publish("report.b.cluster", ClusterReport(cluster="b"))
+        await until(lambda: handled == ["a", "b"], 30)
+
+
+async def test_a_batch_with_a_garbled_message_is_handled_without_it(admin: Broker) -> None:
+    handled: list[str] = []
+
+    async def handle(messages: list[Received]) -> None:
+        handled.extend(m.value.cluster for m in messages)
+
+    for name in ("a", "b", "c"):
+        await admin.publish(f"report.{name}.cluster", ClusterReport(cluster=name))
+    await admin.publish_bytes("report.b.cluster", b"\xff")
+    task = asyncio.create_task(consume_batches(admin, WHAT, handle))
+    try:
+        await until(lambda: sorted(handled) == ["a", "c"])
+    finally:
+        task.cancel()
+
+
+async def test_all_newest_are_read_at_once(admin: Broker) -> None:
+    for number in range(30):
+        await admin.publish(f"report.c{number % 10}.cluster", ClusterReport(cluster=f"c{number % 10}"))
+    found = await newest_of_all(admin, REPORTS, "report.*.cluster", ClusterReport)
+    assert sorted(m.value.cluster for m in found) == [f"c{n}" for n in range(10)]
+    assert await newest_of_all(admin, REPORTS, "report.none.cluster", ClusterReport) == []
+
+
+async def test_an_outdated_publish_is_refused(admin: Broker) -> None:
+    sequence = await admin.publish("report.a.cluster", ClusterReport(cluster="a"))
+    await admin.publish("report.a.cluster", ClusterReport(cluster="a"), expect_last=sequence)
+    with pytest.raises(Outdated):
+        await admin.publish("report.a.cluster", ClusterReport(cluster="a"), expect_last=sequence)
+
+
+async def test_a_client_closed_for_good_is_replaced(installation: Installation) -> None:
+    async with Broker(installation.settings("c1")) as broker:
+        await broker.wait_connected(10)
+        await broker.client().close()
+        await until(lambda: broker.connected, 20)
+        await broker.publish("report.c1.cluster", ClusterReport(cluster="c1"))
