@@ -1,0 +1,1 @@
+"""The API, the stream and the page over aiohttp."""

@@ -1,0 +1,74 @@
+"""`/api/v1/stream`: server-sent events over a response of our own.
+
+A comment every few seconds keeps proxies from closing the connection and tells the page that the stream lives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from knarr.pipeline.errors import retryable
+from knarr.status.adapters.http.guard import secure
+from knarr.status.broadcast import Broadcast, Told
+
+_HEARTBEAT_SECONDS = 5.0
+_WRITE_SECONDS = 10.0
+# A stream ends after a while so that no connection outlives a revoked address or a drained replica for ever.
+_LIFE_SECONDS = 3600.0
+
+
+def stream(broadcast: Broadcast, stopping: asyncio.Event) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """The handler. `stopping` ends every stream, so that a shutdown does not wait for pages."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        request["operation"] = "stream"
+        if broadcast.full:
+            raise retryable("KNR5033", "too many pages listen")
+        response = web.StreamResponse(
+            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        )
+        secure(response)
+        await response.prepare(request)
+        async with broadcast.listening(request.headers.get("Last-Event-ID", "")[:64]) as queue:
+            try:
+                async with asyncio.timeout(_LIFE_SECONDS):
+                    await response.write(b"retry: 1000\n\n")
+                    await _forward(response, queue, stopping)
+            except TimeoutError:
+                pass
+            except ConnectionError:
+                pass
+        return response
+
+    return handle
+
+
+async def _forward(response: web.StreamResponse, queue: asyncio.Queue[Told], stopping: asyncio.Event) -> None:
+    while not stopping.is_set():
+        try:
+            async with asyncio.timeout(_HEARTBEAT_SECONDS):
+                told = await _next(queue, stopping)
+        except TimeoutError:
+            told = None
+        if stopping.is_set():
+            return
+        async with asyncio.timeout(_WRITE_SECONDS):
+            await response.write(b": alive\n\n" if told is None else _encoded(told))
+
+
+async def _next(queue: asyncio.Queue[Told], stopping: asyncio.Event) -> Told | None:
+    getting = asyncio.ensure_future(queue.get())
+    ending = asyncio.ensure_future(stopping.wait())
+    try:
+        await asyncio.wait((getting, ending), return_when=asyncio.FIRST_COMPLETED)
+        return getting.result() if getting.done() else None
+    finally:
+        getting.cancel()
+        ending.cancel()
+
+
+def _encoded(told: Told) -> bytes:
+    return f"id: {told.event_id}\nevent: {told.kind}\ndata: {told.data}\n\n".encode()

@@ -1,0 +1,127 @@
+"""A commit's way, stage by stage: fetch → snapshot → render → decide → deliver → apply → healthy.
+
+Every moment is the hub's: a report's arrival stands for what it reports. A stage ends when its last cluster is there;
+clusters for which a newer intent came first do not count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+
+class CommitState(Enum):
+    """How far a commit is, in one word."""
+
+    FETCHING = "fetching"
+    RENDERING = "rendering"
+    DECIDING = "deciding"
+    DELIVERING = "delivering"
+    HEALTHY = "healthy"
+    UNCHANGED = "unchanged"
+    HELD = "held"
+    FAILED = "failed"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One stage. `ended_at_ms` is None while it goes on, `started_at_ms` while it has not begun."""
+
+    name: str
+    started_at_ms: int | None
+    ended_at_ms: int | None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None while it is not over."""
+        if self.started_at_ms is None or self.ended_at_ms is None:
+            return None
+        return max(0, self.ended_at_ms - self.started_at_ms) / 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What the read model knows of a commit's way. Counts are of (cluster, app)."""
+
+    observed_at_ms: int | None
+    stored_at_ms: int | None
+    render_started_at_ms: int | None
+    rendered_at_ms: int | None
+    decided_at_ms: int | None
+    first_reached_at_ms: int | None = None
+    last_reached_at_ms: int | None = None
+    last_healthy_at_ms: int | None = None
+    total: int = 0
+    reached: int = 0
+    healthy: int = 0
+    superseded: int = 0
+    held: int = 0
+    failed: int = 0
+
+
+def stages(p: Progress) -> tuple[Stage, ...]:
+    """The seven stages in order. Without deliveries the last three do not begin."""
+    delivers = p.total > 0
+    wanted = p.total - p.superseded
+    reached = p.last_reached_at_ms if delivers and p.reached >= wanted else None
+    healthy = p.last_healthy_at_ms if delivers and p.healthy >= wanted else None
+    return (
+        Stage(name="fetch", started_at_ms=p.observed_at_ms, ended_at_ms=p.stored_at_ms),
+        Stage(
+            name="snapshot", started_at_ms=p.stored_at_ms, ended_at_ms=_after(p.stored_at_ms, p.render_started_at_ms)
+        ),
+        Stage(name="render", started_at_ms=p.render_started_at_ms, ended_at_ms=p.rendered_at_ms),
+        Stage(name="decide", started_at_ms=p.rendered_at_ms, ended_at_ms=_after(p.rendered_at_ms, p.decided_at_ms)),
+        Stage(name="deliver", started_at_ms=p.decided_at_ms if delivers else None, ended_at_ms=p.first_reached_at_ms),
+        Stage(name="apply", started_at_ms=p.first_reached_at_ms, ended_at_ms=reached),
+        Stage(name="healthy", started_at_ms=reached, ended_at_ms=healthy),
+    )
+
+
+def commit_state(p: Progress, newest: bool) -> CommitState:
+    """The word; `newest`: no later commit of the source is known."""
+    if p.held:
+        return CommitState.HELD
+    if p.failed:
+        return CommitState.FAILED
+    if p.stored_at_ms is None and p.rendered_at_ms is None:
+        return CommitState.FETCHING if newest else CommitState.SUPERSEDED
+    if p.rendered_at_ms is None:
+        return CommitState.RENDERING if newest else CommitState.SUPERSEDED
+    if p.decided_at_ms is None:
+        return CommitState.DECIDING if newest else CommitState.SUPERSEDED
+    if p.total == 0:
+        return CommitState.UNCHANGED
+    if p.healthy >= p.total:
+        return CommitState.HEALTHY
+    if p.healthy + p.superseded >= p.total:
+        return CommitState.SUPERSEDED
+    return CommitState.DELIVERING
+
+
+def progress_of(row: Mapping[str, Any], held: int) -> Progress:
+    """From a row of the read model."""
+    outcomes: Sequence[Mapping[str, Any]] = row["outcomes"]
+    return Progress(
+        observed_at_ms=row["observed_at_ms"] or None,
+        stored_at_ms=row["stored_at_ms"],
+        render_started_at_ms=row["render_started_at_ms"],
+        rendered_at_ms=row["rendered_at_ms"],
+        decided_at_ms=row["decided_at_ms"],
+        first_reached_at_ms=row["first_reached_at_ms"],
+        last_reached_at_ms=row["last_reached_at_ms"],
+        last_healthy_at_ms=row["last_healthy_at_ms"],
+        total=row["total"],
+        reached=row["reached"],
+        healthy=row["healthy"],
+        superseded=row["superseded"],
+        held=held,
+        failed=sum(1 for o in outcomes if o["outcome"] == "failed") + (1 if row["failures"] else 0),
+    )
+
+
+def _after(start: int | None, end: int | None) -> int | None:
+    return None if start is None or end is None else max(start, end)
