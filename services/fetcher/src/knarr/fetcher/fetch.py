@@ -1,0 +1,179 @@
+"""One look at one source: what the ref names now, and if that is new, its snapshot.
+
+Called by follow, as often as it likes: nothing happens when nothing changed. The order matters for crashes: the number
+is remembered before it is told, contents lie in the stream before a message names them, and the message is published
+only over the one that was read, so that two fetchers never go backwards.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+
+from knarr.fetcher.core.globs import covers
+from knarr.fetcher.core.numbering import next_number
+from knarr.fetcher.core.source import Source
+from knarr.fetcher.ports import Published, Remembered, Repository, Sighting
+from knarr.fetcher.snapshot import Parts, is_whole, store
+from knarr.pipeline.errors import retryable
+from knarr.pipeline.snapshot import Commit, CommitObserved, SnapshotStored
+
+TRACER = trace.get_tracer("knarr.fetcher")
+_RACES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """What a look found. `published`: a message was sent. `asked_remote_ns`: when the look began, Unix nanoseconds."""
+
+    snapshot: SnapshotStored
+    published: bool
+    fetched: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """What is known once the remote has answered."""
+
+    source: Source
+    sighting: Sighting
+    stream: str
+    kept: Remembered
+    published: Published
+    base: SnapshotStored | None  # the published snapshot, if all of it is still stored
+    began_ns: int
+    answered_ns: int
+
+
+async def fetch(source: Source, repository: Repository, parts: Parts, *, audit: bool = False) -> Fetched:
+    """Looks once. `audit`: also checks that everything published is still stored. Raises numbered errors."""
+    for _ in range(_RACES):
+        look = await _look(source, repository, parts, audit)
+        if look.base is not None and await _is_current(look, look.base, repository):
+            if look.kept.stored != look.base or look.kept.stream != look.stream:
+                await parts.memory.remember(source.name, _remembered(look, look.base))
+            return Fetched(snapshot=look.base, published=False, fetched=look.sighting.fetched)
+        snapshot = await _publish(look, repository, parts)
+        if snapshot is not None:
+            return Fetched(snapshot=snapshot, published=True, fetched=look.sighting.fetched)
+    raise retryable("KNR7011", f"another fetcher keeps publishing commits of {source.name}")
+
+
+async def _look(source: Source, repository: Repository, parts: Parts, audit: bool) -> _Look:
+    began_ns = time.time_ns()
+    sighting = await repository.look(source.ref)
+    answered_ns = time.time_ns()
+    kept = await parts.memory.recall(source.name)
+    published = await parts.log.newest(source.name)
+    stream = await parts.vault.identity()
+    base = published.snapshot
+    trusted = base is not None and kept.stored == base and kept.stream == stream and not audit
+    if not trusted and not await is_whole(base, stream=stream, parts=parts):
+        base = None
+    return _Look(
+        source=source,
+        sighting=sighting,
+        stream=stream,
+        kept=kept,
+        published=published,
+        base=base,
+        began_ns=began_ns,
+        answered_ns=answered_ns,
+    )
+
+
+async def _is_current(look: _Look, base: SnapshotStored, repository: Repository) -> bool:
+    """Whether the stored snapshot is what the ref names, or differs only where the source does not look."""
+    newest = _newest(look)
+    if newest is not None and newest != base and _number(newest) > _number(base):
+        return False
+    if _is_same(base, look):
+        return True
+    if not look.source.paths or base.commit is None or base.commit.url != look.source.url:
+        return False
+    delta = await repository.changes(base.tree_id, look.sighting.tree_id)
+    touched = (*(file.path for file in delta.changed), *delta.removed)
+    texts = [path.decode("utf-8", "surrogateescape") for path in touched]
+    return not delta.complete and not any(covers(pattern, path) for pattern in look.source.paths for path in texts)
+
+
+async def _publish(look: _Look, repository: Repository, parts: Parts) -> SnapshotStored | None:
+    """None when another fetcher was faster."""
+    source, sighting = look.source, look.sighting
+    with TRACER.start_as_current_span(
+        "fetch",
+        context=Context(),  # one trace per commit, whatever woke us
+        start_time=look.began_ns,
+        attributes={
+            "knarr.source": source.name,
+            "vcs.repository.url.full": source.url,
+            "vcs.ref.head.name": sighting.ref,
+            "vcs.ref.head.revision": sighting.sha,
+        },
+    ) as span:
+        TRACER.start_span("git fetch", start_time=look.began_ns).end(look.answered_ns)
+        with TRACER.start_as_current_span("snapshot") as stored_span:
+            commit = await _numbered(look, parts)
+            span.set_attribute("knarr.commit.number", commit.number)
+            snapshot = await store(
+                commit, sighting.tree_id, look.base, stream=look.stream, repository=repository, parts=parts
+            )
+            stored_span.set_attribute("knarr.snapshot.bytes", snapshot.published_bytes)
+            stored_span.set_attribute("knarr.snapshot.files", snapshot.published_files)
+        if not await parts.log.stored(snapshot, look.published.sequence):
+            return None
+        await parts.memory.remember(source.name, _remembered(look, snapshot))
+        return snapshot
+
+
+async def _numbered(look: _Look, parts: Parts) -> Commit:
+    """The commit with its number: the old one when it is only stored again, else a new one, which is told at once."""
+    newest = _newest(look)
+    if newest is not None and newest.commit is not None and _is_same(newest, look):
+        return newest.commit
+    last = max(look.kept.last_number, _number(look.published.snapshot), _number(look.kept.stored))
+    now_ms = int(parts.now() * 1000)
+    number = next_number(last, now_ms)
+    await parts.memory.remember(look.source.name, replace(look.kept, last_number=number))
+    sighting = look.sighting
+    commit = Commit(
+        source=look.source.name,
+        number=number,
+        sha=sighting.sha,
+        ref=sighting.ref,
+        author=sighting.author,
+        subject=sighting.subject,
+        committed_at_ms=sighting.committed_at_ms,
+        observed_at_ms=now_ms,
+        url=look.source.url,
+    )
+    await parts.log.observed(CommitObserved(commit=commit))
+    return commit
+
+
+def _newest(look: _Look) -> SnapshotStored | None:
+    """Of the published and the remembered snapshot the one with the higher number (a stream may come from a backup)."""
+    candidates = [s for s in (look.kept.stored, look.published.snapshot) if s is not None]
+    return max(candidates, key=_number, default=None)
+
+
+def _is_same(snapshot: SnapshotStored, look: _Look) -> bool:
+    commit, sighting = snapshot.commit, look.sighting
+    return commit is not None and (commit.sha, commit.ref, commit.url, snapshot.tree_id) == (
+        sighting.sha,
+        sighting.ref,
+        look.source.url,
+        sighting.tree_id,
+    )
+
+
+def _number(snapshot: SnapshotStored | None) -> int:
+    return snapshot.commit.number if snapshot is not None and snapshot.commit is not None else 0
+
+
+def _remembered(look: _Look, stored: SnapshotStored) -> Remembered:
+    last = max(look.kept.last_number, _number(stored))
+    return Remembered(last_number=last, stored=stored, stream=look.stream)

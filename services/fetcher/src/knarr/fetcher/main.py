@@ -1,0 +1,87 @@
+"""The fetcher as a process: a list of its parts."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import AsyncExitStack
+from functools import partial
+
+from aiohttp import web
+
+from knarr.fetcher.adapters.broker.log import CommitLog
+from knarr.fetcher.adapters.broker.vault import SnapshotVault
+from knarr.fetcher.adapters.credentials import CredentialsFile
+from knarr.fetcher.adapters.git.opener import MirrorOpener
+from knarr.fetcher.adapters.git.process import configure_libgit2, trust_hosts
+from knarr.fetcher.adapters.state import StateFile
+from knarr.fetcher.adapters.webhook import Webhook
+from knarr.fetcher.core.webhook import BODY_BYTES
+from knarr.fetcher.fleet import FleetFollower
+from knarr.fetcher.settings import Settings, read_settings
+from knarr.fetcher.snapshot import Parts
+from knarr.messaging.broker import Broker, BrokerSettings
+from knarr.service.health import health_routes, serve
+from knarr.service.process import run_service
+
+
+async def run(settings: Settings) -> None:
+    """Runs until cancelled."""
+    home = settings.state_dir / "home"
+    configure_libgit2(home, ca_bundle=settings.ca_bundle)
+    credentials = CredentialsFile(settings.credentials_file, settings.webhook_secret)
+    async with AsyncExitStack() as stack:
+        broker = await stack.enter_async_context(Broker(_broker_settings(settings)))
+        vault = SnapshotVault(broker, settings.snapshot_key)
+        stack.callback(vault.close)
+        state = StateFile(settings.state_dir / "fetcher.sqlite")
+        stack.push_async_callback(state.close)
+        parts = Parts(
+            vault=vault, index=state, memory=state, log=CommitLog(broker), now=time.time, limits=settings.limits
+        )
+        opener = MirrorOpener(
+            folder=settings.state_dir / "mirrors",
+            credentials=credentials,
+            bounds=settings.bounds,
+            limits=settings.limits,
+            trust=partial(trust_hosts, home),
+            proxy=settings.proxy,
+        )
+        fleet = FleetFollower(settings.fleet, parts, opener, settings.rhythm, settings.rules)
+        application = web.Application(client_max_size=BODY_BYTES)
+        application.add_routes(Webhook(credentials.webhook_secret, fleet.wake).routes())
+        application.add_routes(
+            health_routes(
+                {
+                    "broker": lambda: "" if broker.connected else "not connected",
+                    "fleet": lambda: "" if fleet.ready else "not looked at yet",
+                }
+            )
+        )
+        await stack.enter_async_context(serve(application, settings.listen))
+
+        async def look_again() -> None:
+            fleet.wake_all()
+
+        broker.on_connected(look_again)
+        await fleet.run()
+
+
+def _broker_settings(settings: Settings) -> BrokerSettings:
+    return BrokerSettings(
+        urls=settings.nats_urls, name="fetcher", nkey_seed=settings.nkey_seed, inbox_prefix="_INBOX_fetcher"
+    )
+
+
+def main() -> int:
+    """Reads settings and runs. Exit code 1 with numbered errors on stderr."""
+
+    async def start() -> None:
+        await run(read_settings(os.environ))
+
+    return run_service("fetcher", start)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
