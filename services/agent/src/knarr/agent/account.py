@@ -1,0 +1,100 @@
+"""Putting results into a record: inventory, counts, drift ledger, failures. No reading, no writing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from knarr.agent.core.drift import Fight, after_heal, ledger_entry, with_entry
+from knarr.agent.core.inventory import Entry
+from knarr.agent.core.plan import Plan, failure
+from knarr.agent.perform import Performed, Result
+from knarr.agent.records import Record
+from knarr.pipeline.failure import Failure
+from knarr.pipeline.names import ObjectId
+from knarr.pipeline.report import StepAction
+
+Notes = Mapping[ObjectId, Mapping[str, Any] | None]
+_COUNTED = {
+    StepAction.CREATE: "created",
+    StepAction.CONFIGURE: "configured",
+    StepAction.RECREATE: "configured",
+    StepAction.HOOK: "configured",
+    StepAction.ADOPT: "adopted",
+    StepAction.UNCHANGED: "unchanged",
+    StepAction.PRUNE: "pruned",
+    StepAction.SKIP: "skipped",
+}
+
+
+def intend(record: Record, plan: Plan) -> bool:
+    """Writes down what is about to be created, before it is; whether anything new was."""
+    fresh = [s for s in plan.steps if s.writes and s.action is not StepAction.PRUNE and s.ref.id not in record.entries]
+    for step in fresh:
+        record.entries[step.ref.id] = Entry(step.ref.api_version, step.wave, b"")
+    return bool(fresh)
+
+
+def account(record: Record, plan: Plan, performed: Performed, notes: Notes, now: float) -> None:
+    """Everything that the results mean for the record. `notes` says how changed objects were found."""
+    counts: dict[str, int] = {}
+    for result in performed.results:
+        name = "failed" if result.failure else _COUNTED.get(result.step.action, "")
+        if name:
+            counts[name] = counts.get(name, 0) + 1
+        _enter(record, result)
+    for result in performed.results:
+        _note_drift(record, result, notes, now)
+    record.counts = counts
+    record.adoptions = tuple(r.adoption for r in performed.results if r.adoption is not None) or record.adoptions
+    record.failed = tuple(r.failure for r in performed.results if r.failure is not None)
+    record.held = plan.held
+    postponed = [s for s in plan.steps if s.postponed]
+    record.deferred = any(not s.content for s in postponed)
+    record.waits_for = performed.waits_for or next((s.reason for s in postponed if s.content), "")
+    record.drifted = any(s.left_alone for s in plan.steps)
+
+
+def fights(record: Record, now: float) -> tuple[Failure, ...]:
+    """A failure for each object that is fought over at present."""
+    return tuple(
+        failure("KNR4050", f"{identity} is changed back by {_opponent(record, identity)}", object_id=identity)
+        for identity, fight in sorted(record.fights.items())
+        if fight.resting(now)
+    )
+
+
+def forget_leftovers(record: Record, wanted: set[ObjectId], held_elsewhere: Mapping[ObjectId, object]) -> None:
+    """Objects that moved to another app are no longer ours."""
+    for identity in [i for i in record.entries if i not in wanted and i in held_elsewhere]:
+        del record.entries[identity]
+
+
+def _enter(record: Record, result: Result) -> None:
+    step = result.step
+    if result.gone:
+        record.entries.pop(step.ref.id, None)
+    elif result.failure is not None:
+        return
+    elif step.action is StepAction.RECREATE:
+        record.entries[step.ref.id] = replace(record.entries[step.ref.id], content=b"")
+    elif result.seen is not None and step.action is not StepAction.PRUNE:
+        record.entries[step.ref.id] = Entry(
+            step.ref.api_version, step.wave, step.content, result.seen.uid, result.seen.mark
+        )
+
+
+def _note_drift(record: Record, result: Result, notes: Notes, now: float) -> None:
+    step = result.step
+    if not step.heals or step.manifest is None or result.failure is not None:
+        return
+    found = ledger_entry(step.ref.id, step.manifest, notes.get(step.ref.id), now=now, healed=True)
+    fight = after_heal(record.fights.get(step.ref.id, Fight()), now)
+    record.fights[step.ref.id] = fight
+    record.drift = with_entry(record.drift, replace(found, fight=fight.resting(now)))
+
+
+def _opponent(record: Record, identity: ObjectId) -> str:
+    found = [d for d in record.drift if d.object_id == identity]
+    return f"{found[-1].manager or 'somebody'} ({', '.join(found[-1].paths[:3])})" if found else "somebody"

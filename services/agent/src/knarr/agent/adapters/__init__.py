@@ -1,0 +1,1 @@
+"""Each adapter owns one way to the world: kubernetes, simulated, nats."""

@@ -1,0 +1,195 @@
+"""Small controllers: what a cluster's own would make of each object, a moment later.
+
+Workloads become ready unless a fault says that their image never does; then a pod tells why, as in a real cluster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from knarr.agent.adapters.simulated.objects import Change, Key, Objects
+
+Status = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """What goes wrong in this cluster: image patterns (shell style) that never become ready."""
+
+    never_ready_images: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Controllers:
+    """Listens to changes; writes status after `delay_seconds`. Owned by the simulated cluster."""
+
+    objects: Objects
+    delay_seconds: float = 0.05
+    faults: Faults = Faults()
+    _pending: dict[Key, asyncio.TimerHandle] = field(default_factory=dict)
+
+    def start(self) -> None:
+        """Needs a running event loop."""
+        self.objects.listeners.append(self._noticed)
+        for key in list(self.objects.found):
+            self._plan(key)
+
+    def stop(self) -> None:
+        """No status is written after this."""
+        for timer in self._pending.values():
+            timer.cancel()
+        self._pending.clear()
+
+    def change_faults(self, faults: Faults) -> None:
+        """Everything is looked at again under the new faults."""
+        self.faults = faults
+        for key in list(self.objects.found):
+            self._plan(key)
+
+    def _noticed(self, change: Change) -> None:
+        if not change.deleted:
+            self._plan(change.key)
+        elif timer := self._pending.pop(change.key, None):
+            timer.cancel()
+
+    def _plan(self, key: Key) -> None:
+        if (key[0], key[1]) in _RULES and key not in self._pending:
+            loop = asyncio.get_running_loop()
+            self._pending[key] = loop.call_later(self.delay_seconds, self._act, key)
+
+    def _act(self, key: Key) -> None:
+        self._pending.pop(key, None)
+        found = self.objects.get(key)
+        if found is None:
+            return
+        status = _RULES[(key[0], key[1])](found, self._stuck_image(found))
+        if status is not None and status != found.get("status"):
+            self.objects.update(key, {"status": _replacing(found.get("status") or {}, status)}, manager="", status=True)
+        self._show_pod(key, found)
+
+    def _stuck_image(self, found: Mapping[str, Any]) -> str:
+        for image in _images(found):
+            if any(fnmatchcase(image, pattern) for pattern in self.faults.never_ready_images):
+                return image
+        return ""
+
+    def _show_pod(self, key: Key, owner: Mapping[str, Any]) -> None:
+        if key[0] != "apps":
+            return
+        place: Key = ("", "Pod", key[2], f"{key[3]}-0")
+        image = self._stuck_image(owner)
+        if not image:
+            self.objects.drop(place)
+        elif self.objects.get(place) is None:
+            self.objects.store(place, _stuck_pod(place, owner, image), None)
+
+
+def _replacing(old: Status, new: Status) -> Status:
+    return {**dict.fromkeys(old, None), **new}
+
+
+def _images(found: Mapping[str, Any]) -> Iterator[str]:
+    spec = found.get("spec") or {}
+    template = (spec.get("template") or {}).get("spec") or spec
+    for container in template.get("containers") or ():
+        yield str(container.get("image", ""))
+
+
+def _stuck_pod(place: Key, owner: Mapping[str, Any], image: str) -> dict[str, Any]:
+    labels = ((owner["spec"].get("template") or {}).get("metadata") or {}).get("labels") or {}
+    waiting = {"reason": "ImagePullBackOff", "message": f'Back-off pulling image "{image}"'}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"namespace": place[2], "name": place[3], "uid": f"pod-{place[2]}-{place[3]}", "labels": labels},
+        "status": {
+            "phase": "Pending",
+            "containerStatuses": [{"name": "main", "image": image, "state": {"waiting": waiting}}],
+        },
+    }
+
+
+def _workload(found: Mapping[str, Any], stuck: str) -> Status:
+    wanted = found["spec"].get("replicas", 1)
+    ready = 0 if stuck else wanted
+    condition = {"type": "Available", "status": "False" if stuck else "True", "reason": "MinimumReplicasAvailable"}
+    if stuck:
+        condition |= {
+            "reason": "MinimumReplicasUnavailable",
+            "message": "Deployment does not have minimum availability.",
+        }
+    return {
+        "observedGeneration": found["metadata"].get("generation", 1),
+        "replicas": wanted,
+        "updatedReplicas": wanted,
+        "readyReplicas": ready,
+        "availableReplicas": ready,
+        "currentRevision": "1",
+        "updateRevision": "1",
+        "conditions": [condition],
+    }
+
+
+def _daemon_set(found: Mapping[str, Any], stuck: str) -> Status:
+    ready = 0 if stuck else 1
+    return {
+        "observedGeneration": found["metadata"].get("generation", 1),
+        "desiredNumberScheduled": 1,
+        "updatedNumberScheduled": 1,
+        "numberAvailable": ready,
+        "numberReady": ready,
+    }
+
+
+def _job(found: Mapping[str, Any], stuck: str) -> Status | None:
+    if stuck:
+        return {"active": 1}
+    done = found["spec"].get("completions", 1)
+    return {"succeeded": done, "conditions": [{"type": "Complete", "status": "True"}]}
+
+
+def _pod(found: Mapping[str, Any], stuck: str) -> Status | None:
+    if stuck or found["metadata"].get("uid", "").startswith("pod-"):
+        return None
+    return {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+
+
+def _bound(_found: Mapping[str, Any], _stuck: str) -> Status:
+    return {"phase": "Bound"}
+
+
+def _active(_found: Mapping[str, Any], _stuck: str) -> Status:
+    return {"phase": "Active"}
+
+
+def _definition(_found: Mapping[str, Any], _stuck: str) -> Status:
+    return {"conditions": [{"type": "NamesAccepted", "status": "True"}, {"type": "Established", "status": "True"}]}
+
+
+def _service(found: Mapping[str, Any], _stuck: str) -> Status:
+    if (found.get("spec") or {}).get("type") == "LoadBalancer":
+        return {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}
+    return {"loadBalancer": {}}
+
+
+def _autoscaler(_found: Mapping[str, Any], _stuck: str) -> Status:
+    return {"conditions": [{"type": "AbleToScale", "status": "True"}]}
+
+
+_RULES: dict[tuple[str, str], Callable[[Mapping[str, Any], str], Status | None]] = {
+    ("apps", "Deployment"): _workload,
+    ("apps", "StatefulSet"): _workload,
+    ("apps", "ReplicaSet"): _workload,
+    ("apps", "DaemonSet"): _daemon_set,
+    ("batch", "Job"): _job,
+    ("", "Pod"): _pod,
+    ("", "PersistentVolumeClaim"): _bound,
+    ("", "Namespace"): _active,
+    ("", "Service"): _service,
+    ("apiextensions.k8s.io", "CustomResourceDefinition"): _definition,
+    ("autoscaling", "HorizontalPodAutoscaler"): _autoscaler,
+}

@@ -1,0 +1,155 @@
+"""One agent, put together from its ports: what `main` and `host` run, and what tests run with their own ports."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from knarr.agent.core.receive import FEATURES, Pinned
+from knarr.agent.deliver import Tracer
+from knarr.agent.keeping import Keeper
+from knarr.agent.load import Loader
+from knarr.agent.ports import Cluster, ClusterIdentity, Hub, Store
+from knarr.agent.publish import Publisher
+from knarr.agent.receive import Opened, Receiver
+from knarr.agent.reconcile import Parts, Reconciler
+from knarr.agent.start import Memory, Trust, remember
+from knarr.agent.tell import Teller
+from knarr.pipeline.failure import Failure
+from knarr.pipeline.report import AppState, ClusterReport
+from knarr.pipeline.state_digest import state_digest
+
+LOG = structlog.get_logger("knarr.agent")
+VERSION = "0.1.0"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who this agent is and whom it obeys."""
+
+    cluster: str
+    trust: Trust
+    adopt: bool = False
+    labels: tuple[tuple[str, str], ...] = ()
+    trace_share: float = 1.0
+    heartbeat_seconds: float = 60.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Agent:
+    """`run` lives until cancelled. The other members are for `readyz`, tests and benchmarks."""
+
+    identity: Identity
+    cluster: Cluster
+    store: Store
+    hub: Hub
+    clock: Callable[[], float] = time.time
+    reconciler: Reconciler | None = None
+    publisher: Publisher | None = None
+    keeper: Keeper | None = None
+    loader: Loader | None = None
+    _refused: Failure | None = None
+    _known: ClusterIdentity | None = None
+    _generation_applied: int = 0
+    started: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """KNR4006 or KNR4008 when the stored state must not be used; else until cancelled."""
+        known = self._known = await self.cluster.identity()
+        memory = await remember(
+            self.store,
+            self.identity.trust,
+            cluster=self.identity.cluster,
+            cluster_uid=known.uid,
+            adopt=self.identity.adopt,
+        )
+        self._generation_applied = memory.pin.generation_applied
+        async with asyncio.TaskGroup() as tasks:
+            reconciler = self._assemble(tasks, memory)
+            assert self.publisher is not None
+            reconciler.obey(memory.intent, restarted=True)
+            tasks.create_task(reconciler.run(), name="reconcile")
+            tasks.create_task(self.publisher.run(), name="publish")
+            tasks.create_task(self._receiver(memory).run(), name="receive")
+            self.started.set()
+
+    def _assemble(self, tasks: asyncio.TaskGroup, memory: Memory) -> Reconciler:
+        self.keeper, self.loader = Keeper(self.store), Loader(self.hub, self.store)
+        self.publisher = Publisher(
+            hub=self.hub,
+            compose=lambda: self._cluster_report(memory),
+            everything=lambda: teller.everything(),
+            heartbeat_seconds=self.identity.heartbeat_seconds,
+        )
+        teller = Teller(
+            cluster=self.identity.cluster,
+            epoch=memory.pin.epoch,
+            publisher=self.publisher,
+            tracer=Tracer(cluster=self.identity.cluster, share=self.identity.trace_share),
+            clock=self.clock,
+        )
+        parts = Parts(cluster=self.cluster, keeper=self.keeper, loader=self.loader, teller=teller, clock=self.clock)
+        self.reconciler = Reconciler(parts, tasks, memory.pin, memory.records)
+        return self.reconciler
+
+    def _receiver(self, memory: Memory) -> Receiver:
+        reconciler = self.reconciler
+        assert reconciler is not None
+
+        def pinned() -> Pinned:
+            pin = reconciler.pin
+            return Pinned(
+                cluster=self.identity.cluster,
+                cluster_uid=pin.cluster_uid,
+                epoch=pin.epoch,
+                generation=pin.generation,
+            )
+
+        async def accept(opened: Opened) -> None:
+            await reconciler.accept(opened)
+
+        return Receiver(
+            hub=self.hub,
+            trusted=self.identity.trust.keys,
+            private=memory.sealing,
+            pinned=pinned,
+            accept=accept,
+            refused=self._refuse,
+        )
+
+    def _refuse(self, failure: Failure | None) -> None:
+        if failure != self._refused and self.publisher is not None:
+            self.publisher.cluster()
+        self._refused = failure
+
+    def _cluster_report(self, memory: Memory) -> ClusterReport:
+        reconciler = self.reconciler
+        assert reconciler is not None
+        assert self._known is not None
+        apps = reconciler.states()
+        if reconciler.is_applied():
+            self._generation_applied = reconciler.intent.generation
+        return ClusterReport(
+            cluster=self.identity.cluster,
+            epoch=memory.pin.epoch,
+            cluster_uid=memory.pin.cluster_uid,
+            generation_seen=reconciler.pin.generation,
+            generation_applied=self._generation_applied,
+            agent_version=VERSION,
+            start_number=memory.pin.start_number,
+            kubernetes_version=self._known.version,
+            sealing_public_key=bytes(memory.sealing.public_key),
+            signing_public_key=bytes(memory.signing.verify_key),
+            state_digest=state_digest(apps),
+            reported_at_ms=int(self.clock() * 1000),
+            labels=dict(self.identity.labels),
+            failures=(self._refused,) if self._refused else (),
+            app_count=sum(a.state is not AppState.REMOVED for a in apps),
+            features=FEATURES,
+            fetches=self.loader.fetches if self.loader else 0,
+            state_writes=self.keeper.writes if self.keeper else 0,
+        )

@@ -1,0 +1,1 @@
+"""Pure decisions of the agent: no await, clock, randomness, logging or client."""

@@ -1,0 +1,175 @@
+"""Carrying out a plan against the cluster, step by step, up to the first wait that does not hold.
+
+One step's failure never stops another (I5). What came of each step is a value; reconcile puts them together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+import structlog
+
+from knarr.agent.core.health import HealthStatus
+from knarr.agent.core.objects import Ref, Seen, seen_of
+from knarr.agent.core.ownership import migrated
+from knarr.agent.core.plan import Plan, Step, failure
+from knarr.agent.core.takeover import differences, previous_manager
+from knarr.agent.ports import As, Cluster
+from knarr.bundle.canonical import PROTECTED_KINDS
+from knarr.bundle.header import Header, Takeover
+from knarr.pipeline.errors import KnarrError, failure_of
+from knarr.pipeline.failure import Failure
+from knarr.pipeline.names import ObjectId
+from knarr.pipeline.report import Adoption, AdoptionOutcome, StepAction
+
+LOG = structlog.get_logger("knarr.agent.perform")
+Look = Callable[[ObjectId], Seen | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What came of a step. `seen` is the object afterwards; `gone` means that it is known not to exist any more."""
+
+    step: Step
+    seen: Seen | None = None
+    failure: Failure | None = None
+    gone: bool = False
+    created: bool = False
+    adoption: Adoption | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Performed:
+    """The results, and what the plan stopped at."""
+
+    results: tuple[Result, ...]
+    waits_for: str = ""
+
+
+class Performer:
+    """Carries out plans. `look` gives what was last seen of an object."""
+
+    def __init__(self, cluster: Cluster, look: Look) -> None:
+        self._cluster = cluster
+        self._look = look
+
+    async def perform(self, plan: Plan, header: Header, who: As) -> Performed:
+        """All steps that can be done now."""
+        results: list[Result] = []
+        failed: set[ObjectId] = set()
+        for _, together in groupby(plan.steps, key=_group):
+            steps = list(together)
+            if waits := self._unmet(steps, failed):
+                return Performed(results=tuple(results), waits_for=waits)
+            if steps[0].action is StepAction.PRUNE and failed:
+                return Performed(results=tuple(results), waits_for="deletions wait until everything else is applied")
+            done = await asyncio.gather(*(self._step(step, header, who) for step in steps if step.writes))
+            results += done
+            results += [Result(step=s, failure=s.failure) for s in steps if not s.writes]
+            failed |= {r.step.ref.id for r in results if r.failure is not None}
+            if steps[0].action is StepAction.PRUNE and (left := [r for r in done if not r.gone]):
+                return Performed(results=tuple(results), waits_for=_leaving(left))
+        return Performed(results=tuple(results))
+
+    def _unmet(self, steps: Sequence[Step], failed: set[ObjectId]) -> str:
+        for step in steps:
+            if step.action is not StepAction.WAIT or (step.ref.id in failed and not step.strict):
+                continue
+            seen = self._look(step.ref.id)
+            if seen is None or seen.health.status is not HealthStatus.CURRENT:
+                why = f": {seen.health.message}" if seen is not None and seen.health.message else ""
+                return f"waits for {step.ref.id}{why}"
+        return ""
+
+    async def _step(self, step: Step, header: Header, who: As) -> Result:
+        try:
+            match step.action:
+                case StepAction.PRUNE:
+                    return await self._prune(step, who)
+                case StepAction.ADOPT:
+                    return await self._adopt(step, header, who)
+                case _:
+                    return await self._apply(step, who)
+        except KnarrError as error:
+            if error.code == "KNR4020" and header.recreate and _may_recreate(step.ref):
+                return await self._recreate(step, who)
+            return Result(step=step, failure=replace(failure_of(error), object_id=step.ref.id))
+        except Exception as error:
+            LOG.error("a step failed in a way that must not be", object=step.ref.id, exc_info=True)
+            return Result(step=step, failure=failure("KNR4090", type(error).__name__, object_id=step.ref.id))
+
+    async def _apply(self, step: Step, who: As) -> Result:
+        assert step.manifest is not None
+        done = await self._cluster.apply(step.manifest, force=step.force, who=who)
+        return Result(step=step, seen=seen_of(done.found, step.ref.of_kind), created=done.created)
+
+    async def _prune(self, step: Step, who: As) -> Result:
+        seen = self._look(step.ref.id)
+        if seen is None:
+            found = await self._cluster.get(step.ref, metadata_only=True, who=who)
+            if found is None:
+                return Result(step=step, gone=True)
+            seen = seen_of(found, step.ref.of_kind)
+        if not step.uid or seen.uid != step.uid or not seen.owner:
+            return Result(step=replace(step, action=StepAction.SKIP, reason="not ours any more"), gone=True)
+        if seen.deleting:
+            return Result(step=step, seen=seen)
+        left = await self._cluster.delete(step.ref, uid=step.uid, who=who)
+        if left is not None:
+            return Result(step=step, seen=seen_of(left, step.ref.of_kind))
+        return Result(step=step, gone=True)
+
+    async def _adopt(self, step: Step, header: Header, who: As) -> Result:
+        assert step.manifest is not None
+        live = await self._cluster.get(step.ref, who=who)
+        if live is None:
+            return await self._apply(replace(step, force=False), who)
+        metadata = live.get("metadata") or {}
+        managers = migrated(metadata)
+        if header.takeover is Takeover.IF_NO_DIFF:
+            trial = await self._cluster.apply(step.manifest, force=True, dry_run=True, who=who)
+            if found := differences(live, trial.found):
+                return _refused(step, found, previous_manager(metadata))
+        if managers is not None:
+            await self._cluster.replace_managers(step.ref, live, managers, who=who)
+        done = await self._apply(step, who)
+        adopted = Adoption(
+            object_id=step.ref.id,
+            outcome=AdoptionOutcome.ADOPTED,
+            previous_manager=previous_manager(metadata),
+        )
+        return replace(done, adoption=adopted)
+
+    async def _recreate(self, step: Step, who: As) -> Result:
+        again = replace(step, action=StepAction.RECREATE, reason="an immutable field changed")
+        try:
+            seen = self._look(step.ref.id)
+            await self._cluster.delete(step.ref, uid=seen.uid if seen else step.uid, who=who)
+        except KnarrError as error:
+            return Result(step=again, failure=replace(failure_of(error), object_id=step.ref.id))
+        return Result(step=again)
+
+
+def _group(step: Step) -> tuple[bool, bool, int, int]:
+    return (step.action is StepAction.PRUNE, step.action is StepAction.WAIT, step.wave, step.stage)
+
+
+def _leaving(left: list[Result]) -> str:
+    first = left[0]
+    why = first.failure.message if first.failure else first.seen.health.message if first.seen else "its deletion"
+    return f"waits until {first.step.ref.id} is gone: {why}"
+
+
+def _may_recreate(ref: Ref) -> bool:
+    return (ref.of_kind.group, ref.of_kind.kind) not in PROTECTED_KINDS
+
+
+def _refused(step: Step, found: tuple[str, ...], manager: str) -> Result:
+    refused = Adoption(
+        object_id=step.ref.id, outcome=AdoptionOutcome.REFUSED, differences=found, previous_manager=manager
+    )
+    why = f"it exists already and differs in {', '.join(found[:5])}"
+    return Result(step=step, failure=failure("KNR4022", why, object_id=step.ref.id), adoption=refused)

@@ -1,0 +1,409 @@
+"""The flow: receive → verify → load → plan → apply in stages → observe → report.
+
+Level-triggered: an event only says *look at this app*; a pass compares what is assigned with what is there and goes as
+far as it can, up to the first wait that does not hold. Newer intent simply makes the next pass plan something else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import structlog
+
+from knarr.agent.account import account, fights, forget_leftovers, intend
+from knarr.agent.agenda import Agenda
+from knarr.agent.core.budget import kind_of
+from knarr.agent.core.dependencies import circle, waits_for
+from knarr.agent.core.health import Health
+from knarr.agent.core.objects import Seen, ref_of
+from knarr.agent.core.plan import Plan, Situation, make_plan
+from knarr.agent.deliver import Delivery
+from knarr.agent.holders import Holders
+from knarr.agent.intent import Intent, intent_of
+from knarr.agent.keeping import Keeper
+from knarr.agent.load import Loader
+from knarr.agent.namespaces import Namespaces
+from knarr.agent.observe import Observer
+from knarr.agent.perform import Performer
+from knarr.agent.ports import AGENT, As, Cluster
+from knarr.agent.receive import Opened
+from knarr.agent.records import APP_PREFIX, ASSIGNMENT_KEY, BUNDLE_PREFIX, PIN_KEY, Record, record_to_bytes
+from knarr.agent.situation import Gatherer
+from knarr.agent.start import Pin
+from knarr.agent.survey import Survey
+from knarr.agent.tell import Teller
+from knarr.bundle.header import DeletionPolicy, Header
+from knarr.bundle.packing import Bundle
+from knarr.pipeline.assignment import AssignedApp, Tombstone
+from knarr.pipeline.errors import KnarrError, Retryable, failure_of, rejected
+from knarr.pipeline.failure import Failure
+from knarr.pipeline.names import AppName, ObjectId
+from knarr.pipeline.report import AppDigest, AppState
+
+LOG = structlog.get_logger("knarr.agent.reconcile")
+_PASSES_AT_ONCE = 24
+_RETRYABLE_PAUSE = (1.0, 60.0)
+_REJECTED_PAUSE = (30.0, 600.0)
+_UNFINISHED_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the flow is made of."""
+
+    cluster: Cluster
+    keeper: Keeper
+    loader: Loader
+    teller: Teller
+    clock: Callable[[], float]
+
+
+class Reconciler:
+    """One per agent. Only its passes change records; a pass of an app never overlaps another of the same app."""
+
+    def __init__(self, parts: Parts, tasks: asyncio.TaskGroup, pin: Pin, records: dict[AppName, Record]) -> None:
+        self._parts = parts
+        self._tasks = tasks
+        self.pin = pin
+        self.records = records
+        self.intent = Intent()
+        self.agenda = Agenda(parts.clock)
+        self.observer = Observer(parts.cluster, tasks, self._notice)
+        self._gatherer = Gatherer(parts.cluster, self.observer, survey := Survey(parts.cluster, parts.clock))
+        self._survey = survey
+        self._namespaces = Namespaces(parts.cluster)
+        self._performer = Performer(parts.cluster, self.observer.seen)
+        self._holders = Holders()
+        self._unknown: set[AppName] = set()
+        self._notes: dict[ObjectId, Mapping[str, Any] | None] = {}
+        parts.teller.health, parts.teller.changed = self._health, self._state_changed
+
+    # --- intent ------------------------------------------------------------------
+
+    async def accept(self, opened: Opened) -> None:
+        """A newer assignment: durable first (I3), then acted on."""
+        self.pin = replace(self.pin, generation=opened.header.generation)
+        await self._parts.keeper.save({ASSIGNMENT_KEY: opened.data, PIN_KEY: self.pin.to_bytes()})
+        self.obey(intent_of(opened.header, opened.body))
+
+    def obey(self, intent: Intent, *, restarted: bool = False) -> None:
+        """Replaces the intent; only apps that it changes are looked at."""
+        before, self.intent = self.intent, intent
+        self._survey.forget()
+        for app in set(before.apps) - set(intent.apps) - set(intent.tombstones):
+            self._detach(app)
+        for app in intent.tombstones:
+            self._holders.drop(app)
+            self.agenda.mark(app)
+        self._unknown = set()
+        for app, assigned in intent.apps.items():
+            self._expect(app, assigned, restarted=restarted)
+        self._parts.teller.publisher.cluster()
+
+    def _expect(self, app: AppName, assigned: AssignedApp, *, restarted: bool) -> None:
+        record = self.records.get(app)
+        if record is None or record.state is AppState.REMOVED:
+            record = self.records[app] = Record(app=app)
+        if restarted and record.complete and record.digest == assigned.digest:
+            record.loaded = assigned.digest
+            self._holders.claim(app, record.entries)
+            self.agenda.mark(app)
+            return
+        if record.loaded != assigned.digest:
+            self._unknown.add(app)
+            now = self._parts.clock()
+            trace, digest = self.intent.traceparent, assigned.digest
+            self._parts.teller.deliveries[app] = Delivery(app=app, digest=digest, traceparent=trace, received=now)
+            spread = random.uniform(0.0, self.intent.fetch_spread_seconds)  # noqa: S311
+            self.agenda.at(app, now + spread) if spread else self.agenda.mark(app)
+        elif record.held is not None or record.deferred:
+            self.agenda.mark(app)
+
+    def _detach(self, app: AppName) -> None:
+        self._holders.drop(app)
+        self._parts.teller.forget(app)
+        if (record := self.records.get(app)) is not None:
+            record.loaded = b""
+            if record.state is AppState.REMOVED:
+                del self.records[app]
+
+    # --- events ------------------------------------------------------------------
+
+    def _notice(self, identity: ObjectId, seen: Seen | None, metadata: Mapping[str, Any] | None) -> None:
+        app = self._holders.of(identity) or (AppName(seen.owner) if seen is not None else None)
+        record = self.records.get(app) if app is not None else None
+        if record is None or (entry := record.entries.get(identity)) is None:
+            return
+        if seen is None or (entry.mark and entry.mark != seen.mark):
+            self._notes.setdefault(identity, metadata)
+        self.agenda.mark(record.app)
+
+    def _state_changed(self, app: AppName) -> None:
+        """Apps that depend on this one look again."""
+        for other, record in self.records.items():
+            if app in record.header.depends_on:
+                self.agenda.mark(other)
+
+    # --- passes ------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Hands out passes until cancelled."""
+        turns = asyncio.Semaphore(_PASSES_AT_ONCE)
+        while True:
+            await turns.acquire()
+            app = await self.agenda.take()
+            self._tasks.create_task(self._guarded(app, turns), name=f"pass-{app}")
+
+    async def _guarded(self, app: AppName, turns: asyncio.Semaphore) -> None:
+        try:
+            await self._look(app)
+        except KnarrError as error:
+            self._failed(app, error)
+        except Exception as error:
+            LOG.error("a pass failed in a way that must not be", app=app, exc_info=True)
+            self._failed(app, rejected("KNR4090", f"{type(error).__name__} while reconciling {app}"))
+        finally:
+            turns.release()
+            self.agenda.done(app)
+
+    async def _look(self, app: AppName) -> None:
+        if (tombstone := self.intent.tombstones.get(app)) is not None:
+            await self._remove(app, tombstone)
+        elif (assigned := self.intent.apps.get(app)) is not None:
+            await self._bring(self.records[app], assigned)
+
+    async def _bring(self, record: Record, assigned: AssignedApp) -> None:
+        unread = await self._gatherer.watch({kind_of(i) for i in record.entries})
+        if not unread and self._is_settled(record, assigned):
+            record.failures = fights(record, self._parts.clock())
+            self._tell(record)
+            return
+        bundle, packed = await self._parts.loader.bundle(assigned)
+        self._delivery_mark(record, assigned, "load")
+        self._claim(record, assigned, bundle)
+        if self._is_blocked(record, assigned, bundle.header):
+            self._tell(record)
+            return
+        who = _on_behalf(bundle.header)
+        situation, troubles = await self._situation(record, assigned, bundle, who)
+        plan = make_plan(situation)
+        await self._write_ahead(record, assigned, bundle.header, packed, plan)
+        await self._carry_out(record, plan, who, troubles, wanted={ref_of(o).id for o in bundle.objects})
+        self._tell(record)
+
+    def _is_settled(self, record: Record, assigned: AssignedApp) -> bool:
+        if not (record.complete and record.loaded == record.digest == assigned.digest):
+            return False
+        for identity, entry in record.entries.items():
+            seen = self.observer.seen(identity)
+            if seen is None or seen.uid != entry.uid or seen.mark != entry.mark or seen.deleting:
+                return False
+        return True
+
+    def _claim(self, record: Record, assigned: AssignedApp, bundle: Bundle) -> None:
+        released = self._holders.claim(record.app, (ref_of(o).id for o in bundle.objects))
+        record.loaded = assigned.digest
+        if released:
+            for other in self.records.values():
+                if any(f.code == "KNR4021" for f in other.failures):
+                    self.agenda.mark(other.app)
+        if record.app in self._unknown:
+            self._unknown.discard(record.app)
+            for other in self.records.values():
+                if other.deferred or other.waits_for:
+                    self.agenda.mark(other.app)
+
+    def _is_blocked(self, record: Record, assigned: AssignedApp, header: Header) -> bool:
+        if record.digest == assigned.digest:
+            return False
+        depends = {a: r.header.depends_on for a, r in self.records.items()} | {record.app: header.depends_on}
+        record.header = replace(record.header, depends_on=header.depends_on)
+        if around := circle(record.app, depends):
+            raise rejected("KNR4032", f"{' waits for '.join((*around, record.app))}")
+        missing = waits_for(record.app, depends, self._is_ready)
+        record.waits_for = f"waits for app {', '.join(missing)}" if missing else ""
+        return bool(missing)
+
+    def _is_ready(self, app: AppName) -> bool:
+        record, assigned = self.records.get(app), self.intent.apps.get(app)
+        if record is None or assigned is None:
+            return False
+        return record.digest == assigned.digest and record.state is AppState.HEALTHY
+
+    async def _situation(
+        self, record: Record, assigned: AssignedApp, bundle: Bundle, who: As
+    ) -> tuple[Situation, tuple[Failure, ...]]:
+        await self._namespaces.ensure(bundle)
+        gathered = await self._gatherer.gather(record, bundle.objects, who)
+        objects = tuple(o for o in bundle.objects if ref_of(o).of_kind not in gathered.unread)
+        inventory = {i: e for i, e in record.entries.items() if kind_of(i) not in gathered.unread}
+        elsewhere = self._holders.others(record.app, {*inventory, *(ref_of(o).id for o in objects)})
+        return (
+            Situation(
+                app=record.app,
+                digest=assigned.digest,
+                header=bundle.header,
+                objects=objects,
+                inventory=inventory,
+                live=gathered.live,
+                claims=elsewhere,
+                pending=frozenset(self._unknown),
+                approvals=self.intent.approvals,
+                resting=frozenset(i for i, f in record.fights.items() if f.resting(self._parts.clock())),
+                prune_allowed=not (self._unknown or assigned.defer_prune or gathered.unread),
+            ),
+            tuple(failure_of(e) for e in gathered.unread.values()),
+        )
+
+    async def _write_ahead(
+        self, record: Record, assigned: AssignedApp, header: Header, packed: bytes | None, plan: Plan
+    ) -> None:
+        changed = record.digest != assigned.digest
+        old = record.digest
+        if changed:
+            record.digest, record.generation = assigned.digest, self.intent.generation
+            record.changed_ms, record.traceparent = int(self._parts.clock() * 1000), self.intent.traceparent
+            record.complete, record.attempts, record.unhealthy_ms = False, 0, 0
+        record.header = header
+        if not intend(record, plan) and not changed:
+            return
+        writes: dict[str, bytes | None] = {APP_PREFIX + record.app: record_to_bytes(record)}
+        if packed is not None:
+            writes[BUNDLE_PREFIX + assigned.digest.hex()] = packed
+        if changed and old:
+            writes[BUNDLE_PREFIX + old.hex()] = None
+        await self._parts.keeper.save(writes)
+
+    async def _carry_out(
+        self, record: Record, plan: Plan, who: As, troubles: tuple[Failure, ...], *, wanted: set[ObjectId]
+    ) -> None:
+        performed = await self._performer.perform(plan, record.header, who)
+        now = self._parts.clock()
+        for result in performed.results:
+            if result.seen is not None:
+                self.observer.put(result.step.ref.id, result.seen)
+        before = dict(record.entries)
+        forget_leftovers(record, wanted, self._holders.others(record.app, record.entries))
+        account(record, plan, performed, self._notes, now)
+        for result in performed.results:
+            self._notes.pop(result.step.ref.id, None)
+        self._conclude(record, plan, troubles, now)
+        if record.entries != before or not plan.is_empty or record.complete:
+            await self._parts.keeper.save({APP_PREFIX + record.app: record_to_bytes(record)})
+
+    def _conclude(self, record: Record, plan: Plan, troubles: tuple[Failure, ...], now: float) -> None:
+        record.failed = (*record.failed, *troubles)
+        record.failures = (*record.failed, *fights(record, now))
+        whole = not record.failed and not record.waits_for
+        if whole and record.applied != plan.digest:
+            record.applied, record.applied_ms = plan.digest, int(now * 1000)
+            if (delivery := self._parts.teller.deliveries.get(record.app)) is not None:
+                delivery.mark("apply", now)
+        record.complete = whole and record.held is None and not record.deferred
+        record.attempts = record.attempts + 1 if record.failed else 0
+        if record.failed:
+            self.agenda.at(record.app, now + _pause(record.attempts, all(f.retryable for f in record.failed)))
+        elif not record.complete:
+            self.agenda.at(record.app, now + _UNFINISHED_SECONDS)
+        for fight in record.fights.values():
+            if fight.resting(now):
+                self.agenda.at(record.app, fight.until)
+
+    # --- removal -----------------------------------------------------------------
+
+    async def _remove(self, app: AppName, tombstone: Tombstone) -> None:
+        record = self.records.get(app)
+        if record is not None and record.state is AppState.REMOVED:
+            return
+        if record is None:
+            record = self.records[app] = Record(app=app, generation=self.intent.generation)
+        record.generation, record.traceparent = self.intent.generation, self.intent.traceparent
+        if record.entries and not (tombstone.keep_objects or record.header.deletion is DeletionPolicy.ORPHAN):
+            await self._prune_all(record)
+            if record.entries:
+                self._tell(record)
+                return
+        bundle = BUNDLE_PREFIX + record.digest.hex()
+        await self._parts.keeper.save({APP_PREFIX + app: None, **({bundle: None} if record.digest else {})})
+        self.records[app] = gone = Record(app=app, generation=self.intent.generation, traceparent=record.traceparent)
+        self._parts.teller.removed(gone)
+
+    async def _prune_all(self, record: Record) -> None:
+        who = _on_behalf(record.header)
+        gathered = await self._gatherer.gather(record, (), who)
+        situation = Situation(
+            app=record.app,
+            digest=record.digest,
+            header=record.header,
+            objects=(),
+            inventory={i: e for i, e in record.entries.items() if kind_of(i) not in gathered.unread},
+            live=gathered.live,
+            claims=self._holders.others(record.app, record.entries),
+            approvals=self.intent.approvals,
+            prune_allowed=not (self._unknown or gathered.unread),
+            removal=True,
+        )
+        troubles = tuple(failure_of(e) for e in gathered.unread.values())
+        await self._carry_out(record, make_plan(situation), who, troubles, wanted=set())
+        if record.held is None and not record.failed and not record.deferred and not record.waits_for:
+            record.entries.clear()  # what is left is kept on purpose: skipped with its reason
+
+    # --- telling -----------------------------------------------------------------
+
+    def states(self) -> list[AppDigest]:
+        """What every app that is assigned or being removed is at."""
+        concerned = (*self.intent.apps, *self.intent.tombstones)
+        return [
+            AppDigest(app=app, digest=record.digest, state=record.state)
+            for app in concerned
+            if (record := self.records.get(app)) is not None
+        ]
+
+    def is_applied(self) -> bool:
+        """Whether all of the newest generation is applied."""
+        for app, assigned in self.intent.apps.items():
+            record = self.records.get(app)
+            if record is None or record.applied != assigned.digest:
+                return False
+        return all(self.records[t].state is AppState.REMOVED for t in self.intent.tombstones if t in self.records)
+
+    def _health(self, _record: Record, identity: ObjectId) -> Health | None:
+        """How an object of an app is, as last seen."""
+        seen = self.observer.seen(identity)
+        return seen.health if seen is not None else None
+
+    def _tell(self, record: Record) -> None:
+        deadline = self._parts.teller.tell(record)
+        if deadline is not None:
+            self.agenda.at(record.app, deadline)
+
+    def _failed(self, app: AppName, error: KnarrError) -> None:
+        record = self.records.setdefault(app, Record(app=app))
+        record.failed = record.failures = (failure_of(error),)
+        record.attempts += 1
+        pause = _pause(record.attempts, isinstance(error, Retryable))
+        self.agenda.at(app, self._parts.clock() + pause)
+        LOG.info("app not brought forward", app=app, code=error.code, error=error.message, pause=round(pause, 1))
+        self._tell(record)
+
+    def _delivery_mark(self, record: Record, assigned: AssignedApp, stage: str) -> None:
+        delivery = self._parts.teller.deliveries.get(record.app)
+        if delivery is not None and delivery.digest == assigned.digest:
+            delivery.mark(stage, self._parts.clock())
+
+
+def _on_behalf(header: Header) -> As:
+    if header.service_account is None:
+        return AGENT
+    if not header.service_account or not header.namespace:
+        raise rejected("KNR4025", "the app's service account has no name or no namespace")
+    return As(namespace=header.namespace, service_account=header.service_account)
+
+
+def _pause(attempts: int, is_retryable: bool) -> float:
+    first, longest = _RETRYABLE_PAUSE if is_retryable else _REJECTED_PAUSE
+    return min(longest, first * 2.0 ** min(attempts - 1, 10)) * random.uniform(0.7, 1.0)  # noqa: S311
