@@ -1,0 +1,84 @@
+"""kustomize, out of process: the stand-alone binary where there is one, else `kubectl kustomize`.
+
+Everything that the kustomization reads has been resolved before (core/kustomize.py) and is all that the sandbox holds.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import yaml
+
+from knarr.pipeline.errors import KnarrError, rejected
+from knarr.renderer.adapters.sandbox.box import Run, Sandbox
+from knarr.renderer.adapters.workspace import workspace
+from knarr.renderer.core.kustomize import FILE_NAMES
+from knarr.renderer.core.limits import Limits
+from knarr.renderer.core.yaml_kubectl import read_documents
+from knarr.renderer.ports import ToolJob
+
+_ENVIRONMENT = {
+    "HOME": "/nonexistent",
+    "PATH": "/nonexistent",
+    "XDG_CONFIG_HOME": "/nonexistent",
+    "KUSTOMIZE_PLUGIN_HOME": "/nonexistent",
+    "TMPDIR": "/nonexistent",
+    "GOMAXPROCS": "2",
+    "GOGC": "400",
+}
+_MARKERS = re.compile(rb"^(---|\.\.\.)", re.MULTILINE)  # beyond one that opens the file
+_ASK_FOR_ORIGINS = b"\nbuildMetadata: [originAnnotations]\n"
+
+
+class Kustomize:
+    """The `Tool` for kustomizations. `argv` are the words before the folder, as ("kustomize", "build")."""
+
+    def __init__(self, argv: tuple[str, ...], version: str, sandbox: Sandbox, work: Path, limits: Limits) -> None:
+        self._argv, self._version = argv, version
+        self._sandbox, self._work, self._limits = sandbox, work, limits
+
+    @property
+    def version(self) -> str:
+        """As the binary calls itself."""
+        return self._version
+
+    async def run(self, job: ToolJob) -> tuple[tuple[str, bytes], ...]:
+        """The objects of the kustomization in `job.folder`, with origin annotations."""
+        with workspace(job, self._work) as root:
+            folder = root / job.folder
+            _ask_for_origins(folder, self._limits)
+            run = Run(root=root, folder=root, argv=(*self._argv, str(folder)), environment=_ENVIRONMENT)
+            try:
+                ended = await self._sandbox.run(run)
+            except KnarrError as error:
+                error.origin = error.origin or job.folder
+                raise
+        if ended.code != 0:
+            raise rejected("KNR2401", f"kustomize: {_readable(ended.errors, root)}", origin=job.folder)
+        return ((job.folder, ended.output),)
+
+
+def _ask_for_origins(folder: Path, limits: Limits) -> None:
+    """Adds `buildMetadata` to the copy; not where it is set already or the form of the file does not allow it."""
+    path = next((folder / name for name in FILE_NAMES if (folder / name).is_file()), None)
+    if path is None:
+        return
+    data = path.read_bytes()
+    try:
+        documents = read_documents(data, path.name, limits)
+    except KnarrError:
+        return
+    node = documents[0].node if len(documents) == 1 else None
+    if not isinstance(node, yaml.MappingNode) or node.flow_style or "buildMetadata" in documents[0].value:
+        return
+    if _MARKERS.search(data.strip()[3:]):
+        return
+    path.chmod(0o644)
+    path.write_bytes(data + _ASK_FOR_ORIGINS)
+
+
+def _readable(errors: str, root: Path) -> str:
+    """The tool's words without this machine's paths."""
+    text = errors.replace(str(root) + "/", "").replace(str(root), ".")
+    return re.sub(r"\s+", " ", text).removeprefix("Error: ").removeprefix("error: ")[:1500] or "no message"

@@ -1,0 +1,272 @@
+"""One app becomes variants: each distinct input is rendered once, each distinct bundle published once.
+
+Called by the flow for every app of a commit, and by `vet`, `render` and `diff` on a laptop with other adapters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from knarr.bundle.canonical import canonical_json
+from knarr.bundle.header import header_to_json
+from knarr.pipeline.codec import decode, encode
+from knarr.pipeline.digest import digest_of, sha256
+from knarr.pipeline.errors import KnarrError, Rejected, failure_of
+from knarr.pipeline.failure import Failure
+from knarr.pipeline.names import AppName
+from knarr.pipeline.revision import Index, RolloutOptions, Variant
+from knarr.renderer.core.build import Built, Surroundings, build
+from knarr.renderer.core.discover import FoundApp
+from knarr.renderer.core.documents import App, Cluster
+from knarr.renderer.core.failures import failure
+from knarr.renderer.core.fleet import FleetView
+from knarr.renderer.core.header import header_of
+from knarr.renderer.core.limits import Limits
+from knarr.renderer.core.matrix import ClusterIndex, Clusters, Placement, group, place
+from knarr.renderer.core.raw import Raw
+from knarr.renderer.core.revision import options_of
+from knarr.renderer.core.scalars import Scalar
+from knarr.renderer.core.scope import CustomScopes
+from knarr.renderer.core.spec import Ground, Spec, spec_of
+from knarr.renderer.core.variables import values_for
+from knarr.renderer.memory import Remembered
+from knarr.renderer.ports import Bundles, Cache
+from knarr.renderer.raws import Raws
+
+_FORMAT = b"knarr/variant/v1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetContext:
+    """What all apps of a commit share."""
+
+    view: FleetView
+    index: ClusterIndex
+    scopes: CustomScopes
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """An app's variants; or its failures, and then no revision may be made of it."""
+
+    variants: tuple[Variant, ...] = ()
+    indexes: tuple[Index, ...] = ()
+    options: RolloutOptions = field(default_factory=RolloutOptions)
+    failures: tuple[Failure, ...] = ()
+    warnings: tuple[Failure, ...] = ()
+    clusters: tuple[str, ...] = ()
+    clusters_known: bool = False
+    unmatched: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    variant: Variant
+    index: Index
+    warnings: tuple[Failure, ...] = ()
+
+
+class AppRenderer:
+    """Renders apps; remembers by content. Safe for concurrent use within one event loop."""
+
+    def __init__(self, raws: Raws, bundles: Bundles, cache: Cache, limits: Limits) -> None:
+        self._raws, self._bundles, self._cache, self._limits = raws, bundles, cache, limits
+        self._specs: Remembered[tuple[Any, ...], tuple[Spec, tuple[tuple[str, bytes], ...]]] = Remembered(65_536)
+        self._reads: Remembered[tuple[str, str], tuple[str, ...]] = Remembered(65_536)
+
+    async def render(self, found: FoundApp, ground: Ground, fleet: FleetContext) -> Finished:
+        """Every variant of the app. Raises Retryable only."""
+        if found.app is None or fleet.view.fleet is None:
+            return Finished(failures=found.failures)
+        app = found.app
+        matrix = place(app, fleet.index, fleet.view.fleet.groups)
+        failures = [*matrix.failures, *_policy_failure(app, fleet.view)]
+        if matrix.failures:
+            return Finished(failures=tuple(failures))
+        made: list[_Made] = []
+        for placement in matrix.placements:
+            done, wrong = await self._placed(found, app, placement, ground, fleet)
+            made.extend(done)
+            failures.extend(wrong)
+        return Finished(
+            variants=_merged([m.variant for m in made]) if not failures else (),
+            indexes=tuple({m.index.digest: m.index for m in made}.values()) if not failures else (),
+            options=options_of(app, fleet.view.fleet, fleet.view.policies),
+            failures=tuple(dict.fromkeys(failures)),
+            warnings=tuple(dict.fromkeys(w for m in made for w in m.warnings)),
+            clusters=tuple(c.name for p in matrix.placements for c in p.clusters),
+            clusters_known=True,
+            unmatched=tuple(c.name for c in matrix.unmatched),
+        )
+
+    async def _placed(
+        self, found: FoundApp, app: App, placement: Placement, ground: Ground, fleet: FleetContext
+    ) -> tuple[list[_Made], tuple[Failure, ...]]:
+        spec = self._spec(found, app, placement, ground, fleet)
+        if spec.failures:
+            return [], spec.failures
+        raw = await self._raws.raw(spec, ground.contents)
+        if raw.failures:
+            return [], raw.failures
+        forgotten = _forgotten_variables(app, raw, placement)
+        made: list[_Made] = []
+        failures: list[Failure] = []
+        for clusters, values in _variants(app, raw, placement):
+            around = Surroundings(
+                scopes=fleet.scopes, limits=self._limits, kubernetes_version=_minor(clusters[0].kubernetes_version)
+            )
+            try:
+                made.append(await self._variant(found.name, app, spec, raw, clusters, values, around))
+            except Rejected as error:
+                failures.append(failure_of(error))
+            except _Refused as refused:
+                failures.extend(refused.failures)
+        return made, (*failures, *forgotten)
+
+    async def _variant(
+        self,
+        name: AppName,
+        app: App,
+        spec: Spec,
+        raw: Raw,
+        clusters: Clusters,
+        values: Mapping[str, Scalar],
+        around: Surroundings,
+    ) -> _Made:
+        key = self._variant_key(name, app, spec, values, around)
+        built = _from_cache(self._cache.get(key))
+        if built is None:
+            built = build(name, app, raw, values, around)
+            if built.failures:
+                raise _Refused(built.failures)
+            self._cache.put(key, _to_cache(built))
+        ref = await self._bundles.publish(built.plain, len(built.index.objects))
+        names = tuple(sorted(c.name for c in clusters))
+        variant = Variant(bundle=ref, clusters=names, origins=built.origins)
+        return _Made(variant=variant, index=built.index, warnings=built.warnings)
+
+    def _variant_key(
+        self, name: AppName, app: App, spec: Spec, values: Mapping[str, Scalar], around: Surroundings
+    ) -> bytes:
+        """Everything that `build` reads."""
+        options = {
+            "app": name,
+            "header": header_to_json(header_of(name, app)),
+            "substitute": app.variables is not None,
+            "plaintext": app.allow_plaintext_secrets,
+            "unknown": app.allow_unknown_kinds,
+            "values": dict(values),
+            "kubernetes": around.kubernetes_version,
+            "scopes": sorted([*k, v] for k, v in around.scopes.items()),
+        }
+        return digest_of((_FORMAT, self._raws.key(spec), canonical_json(options)))
+
+    def reads(self, found: FoundApp) -> tuple[str, ...]:
+        """The folders outside its own that the app's last rendering read."""
+        return self._reads.get((found.source, found.folder)) or ()
+
+    def _spec(self, found: FoundApp, app: App, placement: Placement, ground: Ground, fleet: FleetContext) -> Spec:
+        """The spec; walked again only when a folder that it reads has changed."""
+        target = placement.target
+        options = canonical_json([target.overlay, target.values, list(target.values_files)])
+        key = (found.source, found.folder, app.origin, app.path, app.renderer, options, fleet.digest)
+        known = self._specs.get(key)
+        if known is not None and all(ground.tree.digest(folder) == digest for folder, digest in known[1]):
+            return known[0]
+        spec = spec_of(found, app, target, ground)
+        folders = spec.folders or (found.folder,)
+        self._remember_folders(found, folders)
+        if not spec.failures:
+            self._specs.put(key, (spec, tuple((folder, ground.tree.digest(folder)) for folder in folders)))
+        return spec
+
+    def _remember_folders(self, found: FoundApp, folders: tuple[str, ...]) -> None:
+        place = (found.source, found.folder)
+        self._reads.put(place, tuple(sorted({*(self._reads.get(place) or ()), *folders})))
+
+
+class _Refused(Exception):
+    """A variant that cannot be built; stays inside this module."""
+
+    def __init__(self, failures: tuple[Failure, ...]) -> None:
+        super().__init__("refused")
+        self.failures = failures
+
+
+def _variants(app: App, raw: Raw, placement: Placement) -> list[tuple[Clusters, dict[str, Scalar]]]:
+    """Clusters that agree in everything that the app reads of them, with the values they share."""
+    names = sorted(raw.names) if app.variables is not None else []
+
+    def reads(cluster: Cluster) -> tuple[Any, ...]:
+        values = values_for(names, app, placement.target, cluster) if names else {}
+        typed = tuple((type(values.get(n)).__name__, values.get(n)) for n in names)
+        return (_minor(cluster.kubernetes_version), typed)
+
+    groups = group(placement.clusters, reads)
+    return [(members, values_for(names, app, placement.target, members[0])) for members in groups]
+
+
+def _forgotten_variables(app: App, raw: Raw, placement: Placement) -> list[Failure]:
+    """An app without `variables` that refers to one of its clusters' variables has most likely forgotten to say so."""
+    if app.variables is not None:
+        return []
+    meant = sorted(n for n in raw.names if any(n in c.variables for c in placement.clusters))
+    if not meant:
+        return []
+    message = f"${{{meant[0]}}} is a variable of the clusters, but knarr.yaml declares no `variables`"
+    return [failure("KNR2203", message, origin=app.origin)]
+
+
+def _policy_failure(app: App, view: FleetView) -> list[Failure]:
+    if not app.rollout or app.rollout in view.policies:
+        return []
+    return [failure("KNR2016", f"the fleet has no RolloutPolicy {app.rollout!r}", origin=app.origin)]
+
+
+def _merged(variants: list[Variant]) -> tuple[Variant, ...]:
+    """Targets may differ and still give the same bundle: such clusters share one variant."""
+    by_digest: dict[bytes, Variant] = {}
+    for variant in variants:
+        digest = variant.bundle.digest if variant.bundle else b""
+        other = by_digest.get(digest)
+        names = tuple(sorted((*variant.clusters, *(other.clusters if other else ()))))
+        by_digest[digest] = Variant(bundle=variant.bundle, clusters=names, origins=variant.origins)
+    return tuple(by_digest.values())
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
+
+
+def _to_cache(built: Built) -> bytes:
+    head = orjson.dumps(
+        {
+            "index": encode(built.index).hex(),
+            "origins": encode(Variant(origins=built.origins)).hex(),
+            "warnings": [encode(w).hex() for w in built.warnings],
+        }
+    )
+    return len(head).to_bytes(8, "big") + head + built.plain
+
+
+def _from_cache(data: bytes | None) -> Built | None:
+    if data is None:
+        return None
+    size = int.from_bytes(data[:8], "big")
+    try:
+        head = orjson.loads(data[8 : 8 + size])
+        index = decode(Index, bytes.fromhex(head["index"]))
+        built = Built(
+            plain=data[8 + size :],
+            index=index,
+            origins=decode(Variant, bytes.fromhex(head["origins"])).origins,
+            warnings=tuple(decode(Failure, bytes.fromhex(w)) for w in head["warnings"]),
+        )
+    except (ValueError, KeyError, KnarrError):
+        return None
+    return built if built.index.digest == sha256(built.plain) else None

@@ -1,0 +1,166 @@
+"""The renderer as a process: a list of its parts. `python -m knarr.renderer`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import nats.errors
+import nats.js.errors
+import structlog
+
+from knarr.messaging.broker import Broker, BrokerSettings
+from knarr.messaging.consume import Received, Subscription, consume, consume_batches
+from knarr.messaging.streams import BLOBS, COMMITS, FACTS, REVISIONS
+from knarr.pipeline.errors import KnarrError, rejected
+from knarr.pipeline.names import FLEET_SOURCE, SourceName
+from knarr.pipeline.revision import ClusterFacts
+from knarr.pipeline.snapshot import SnapshotStored
+from knarr.renderer.adapters.cache import FolderCache
+from knarr.renderer.adapters.contents import ContentStore
+from knarr.renderer.adapters.kustomize import Kustomize
+from knarr.renderer.adapters.nats_bundles import NatsBundles
+from knarr.renderer.adapters.nats_facts import NatsFacts
+from knarr.renderer.adapters.nats_revisions import NatsRevisions
+from knarr.renderer.adapters.nats_snapshots import NatsSnapshots
+from knarr.renderer.adapters.sandbox.box import Sandbox, unconfined_because
+from knarr.renderer.app import AppRenderer
+from knarr.renderer.ports import Tool
+from knarr.renderer.raws import Raws
+from knarr.renderer.render import Parts, Renderer
+from knarr.renderer.settings import Settings, read_settings
+from knarr.service.health import health_server
+from knarr.service.process import run_service
+
+LOG = structlog.get_logger("knarr.renderer")
+_LOOK_SECONDS = 30.0
+
+
+async def run(settings: Settings) -> None:
+    """Runs until cancelled."""
+    confined = _confined(settings)
+    async with AsyncExitStack() as stack:
+        broker = await stack.enter_async_context(
+            Broker(
+                BrokerSettings(
+                    urls=settings.nats_urls,
+                    name="renderer",
+                    nkey_seed=settings.nkey_seed,
+                    inbox_prefix="_INBOX_renderer",
+                )
+            )
+        )
+        work = settings.state / "work"
+        sandbox = await stack.enter_async_context(Sandbox(work, settings.limits, confined=confined))
+        bundles = NatsBundles(broker, settings.bundle_key)
+        cache = FolderCache(settings.state / "cache")
+        raws = Raws(_tools(settings, sandbox), cache, settings.limits)
+        renderer = Renderer(
+            Parts(
+                snapshots=NatsSnapshots(broker, settings.snapshot_key, ContentStore(settings.state / "contents")),
+                facts=NatsFacts(broker),
+                bundles=bundles,
+                revisions=NatsRevisions(broker),
+                raws=raws,
+                apps=AppRenderer(raws, bundles, cache, settings.limits),
+                limits=settings.limits,
+                now_ms=lambda: int(time.time() * 1000),
+            )
+        )
+        ready = {"broker": lambda: "" if broker.connected else "not connected"}
+        await stack.enter_async_context(health_server(settings.listen, ready))
+        await _serve(broker, renderer, bundles)
+
+
+async def _serve(broker: Broker, renderer: Renderer, bundles: NatsBundles) -> None:
+    turn = asyncio.Lock()
+
+    async def render(source: SourceName) -> None:
+        async with turn:
+            await bundles.look()
+            await renderer.render(source)
+
+    async def commit(received: Received) -> None:
+        stored: SnapshotStored = received.value
+        await render(SourceName(stored.commit.source if stored.commit else ""))
+
+    async def facts(_received: list[Received]) -> None:
+        await render(FLEET_SOURCE)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(
+            consume(
+                broker,
+                Subscription(
+                    stream=COMMITS,
+                    durable="renderer",
+                    filters=("commit.*",),
+                    kinds=(SnapshotStored,),
+                    service="renderer",
+                    batch=4,
+                ),
+                commit,
+            )
+        )
+        group.create_task(
+            consume_batches(
+                broker,
+                Subscription(
+                    stream=FACTS,
+                    durable="renderer-facts",
+                    filters=("facts.*",),
+                    kinds=(ClusterFacts,),
+                    service="renderer",
+                    batch=1000,
+                ),
+                facts,
+            )
+        )
+        group.create_task(_watch_streams(broker, lambda: render(FLEET_SOURCE)))
+
+
+async def _watch_streams(broker: Broker, render_all: Callable[[], Awaitable[None]]) -> None:
+    """Publishes everything again when a stream that holds our results was made anew."""
+    known = ""
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+        try:
+            js = broker.jetstream()
+            made = " ".join([str((await js.stream_info(name)).created) for name in (BLOBS, REVISIONS)])
+            if known and made != known:
+                LOG.warning("a stream was made anew; publishing everything again")
+                await render_all()
+            known = made
+        except (KnarrError, nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
+            LOG.warning("streams cannot be looked at", error=str(error)[:200])
+
+
+def _tools(settings: Settings, sandbox: Sandbox) -> dict[str, Tool]:
+    work = settings.state / "work"
+    return {
+        "kustomize": Kustomize(settings.kustomize, settings.kustomize_version, sandbox, work, settings.limits),
+    }
+
+
+def _confined(settings: Settings) -> bool:
+    """Whether renderers are confined. KNR2406 on a host that cannot, unless the settings accept that; said at start."""
+    because = unconfined_because()
+    if not because:
+        return True
+    if not settings.allow_unconfined:
+        raise rejected("KNR2406", f"this host cannot confine renderers: it lacks {because}")
+    LOG.warning("renderers are NOT confined on this host", missing=because)
+    return False
+
+
+def main() -> int:
+    """Reads settings and runs. Exit code 1 with numbered errors on stderr."""
+
+    async def start() -> None:
+        await run(read_settings(os.environ))
+
+    return run_service("renderer", start)

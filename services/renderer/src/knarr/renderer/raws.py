@@ -1,0 +1,107 @@
+"""One run of a renderer per distinct input: from memory, from the cache, or by the tool.
+
+Called by app.py. Two apps or two commits that ask for the same run at once share it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from knarr.messaging.tracing import TRACER
+from knarr.pipeline.errors import Rejected, failure_of
+from knarr.pipeline.failure import Failure
+from knarr.renderer.core.failures import failure
+from knarr.renderer.core.limits import Limits
+from knarr.renderer.core.origins import traced
+from knarr.renderer.core.raw import Raw, from_bytes, raw_of, to_bytes
+from knarr.renderer.core.spec import Spec
+from knarr.renderer.core.tree import Contents
+from knarr.renderer.memory import Remembered
+from knarr.renderer.ports import Cache, Tool, ToolJob
+
+_THREAD_FROM_BYTES = 65_536  # below, parsing is quicker than changing threads
+
+
+class Raws:
+    """Renderings by key. `renders` and `hits` count since the start."""
+
+    def __init__(self, tools: Mapping[str, Tool], cache: Cache, limits: Limits) -> None:
+        self._tools, self._cache, self._limits = tools, cache, limits
+        self._remembered: Remembered[bytes, Raw] = Remembered(4096)
+        self._running: dict[bytes, asyncio.Future[Raw]] = {}
+        self.renders = 0
+        self.hits = 0
+
+    def key(self, spec: Spec) -> bytes:
+        """The cache key of the run."""
+        tool = self._tools.get(spec.renderer)
+        return spec.key(tool.version if tool else "")
+
+    async def raw(self, spec: Spec, contents: Contents) -> Raw:
+        """The objects of `spec`; what the input did wrong is in `failures`. Raises Retryable only."""
+        key = self.key(spec)
+        known = self._remembered.get(key) or self._cached(key)
+        if known is not None:
+            self.hits += 1
+            return known
+        running = self._running.get(key)
+        if running is not None:
+            self.hits += 1
+            return await asyncio.shield(running)
+        return await self._run(key, spec, contents)
+
+    async def _run(self, key: bytes, spec: Spec, contents: Contents) -> Raw:
+        self._running[key] = asyncio.get_running_loop().create_future()
+        try:
+            self.renders += 1
+            with TRACER.start_as_current_span("renderer run") as span:
+                span.set_attribute("knarr.renderer", spec.renderer)
+                raw = await self._rendered(spec, contents)
+        except BaseException as error:
+            future = self._running.pop(key)
+            future.set_exception(error)
+            future.exception()  # nobody may be waiting
+            raise
+        self._running.pop(key).set_result(raw)
+        self._remembered.put(key, raw)
+        if not raw.failures:
+            self._cache.put(key, to_bytes(raw))
+        return raw
+
+    async def _rendered(self, spec: Spec, contents: Contents) -> Raw:
+        tool = self._tools.get(spec.renderer)
+        if spec.renderer == "plain":
+            pieces = tuple((f.path, contents.read(f.content_id)) for f in spec.files)
+        elif tool is None:
+            return Raw(failures=(_missing(spec),))
+        else:
+            job = ToolJob(
+                renderer=spec.renderer,
+                folder=spec.folder,
+                files=spec.files,
+                contents=contents,
+                options=spec.options,
+            )
+            try:
+                pieces = await tool.run(job)
+            except Rejected as error:
+                return Raw(failures=(failure_of(error),))
+        if sum(len(data) for _, data in pieces) < _THREAD_FROM_BYTES:
+            raw = raw_of(pieces, self._limits)
+        else:
+            raw = await asyncio.to_thread(raw_of, pieces, self._limits)
+        return raw if spec.renderer == "plain" else traced(raw, spec, contents, self._limits)
+
+    def _cached(self, key: bytes) -> Raw | None:
+        data = self._cache.get(key)
+        if data is None:
+            return None
+        try:
+            return self._remembered.put(key, from_bytes(data))
+        except ValueError:
+            return None  # cut short by a full disk: made again
+
+
+def _missing(spec: Spec) -> Failure:
+    return failure("KNR2405", f"the renderer {spec.renderer!r} is not available here", origin=spec.folder)
