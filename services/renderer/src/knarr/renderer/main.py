@@ -140,10 +140,7 @@ async def _watch_streams(broker: Broker, render_all: Callable[[], Awaitable[None
 
 
 def _tools(settings: Settings, sandbox: Sandbox) -> dict[str, Tool]:
-    work = settings.state / "work"
-    return {
-        "kustomize": Kustomize(settings.kustomize, settings.kustomize_version, sandbox, work, settings.limits),
-    }
+    return {"kustomize": Kustomize(settings.kustomize, sandbox, settings.state / "work", settings.limits)}
 
 
 def _confined(settings: Settings) -> bool:

@@ -28,7 +28,6 @@ class Tools:
     """Which programs render. `kustomize` are the words before the folder."""
 
     kustomize: tuple[str, ...] = ("kubectl", "kustomize")
-    kustomize_version: str = "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,5 +76,5 @@ async def offline(work: Path, tools: Tools | None = None, limits: Limits | None 
     """A renderer that works below `work`. Confined where the host can."""
     used, bounds = tools or Tools(), limits or Limits()
     async with Sandbox(work, bounds, confined=not unconfined_because()) as sandbox:
-        kustomize = Kustomize(used.kustomize, used.kustomize_version, sandbox, work, bounds)
+        kustomize = Kustomize(used.kustomize, sandbox, work, bounds)
         yield Offline({"kustomize": kustomize}, bounds, MemoryCache())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,6 @@ class Settings:
     state: Path
     listen: str
     kustomize: tuple[str, ...]
-    kustomize_version: str
     allow_unconfined: bool
     limits: Limits
 
@@ -39,8 +39,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         bundle_key=MasterKey(reader.key("KNARR_BUNDLE_KEY_FILE")),
         state=reader.path("KNARR_STATE_DIR"),
         listen=reader.text("KNARR_LISTEN", "127.0.0.1:0"),
-        kustomize=reader.words("KNARR_KUSTOMIZE", ("kubectl", "kustomize")),
-        kustomize_version=reader.text("KNARR_KUSTOMIZE_VERSION", "unknown"),
+        kustomize=tuple(shlex.split(reader.text("KNARR_KUSTOMIZE", "kubectl kustomize"))),
         allow_unconfined=reader.flag("KNARR_ALLOW_UNCONFINED"),
         limits=Limits(
             seconds=reader.number("KNARR_RENDER_SECONDS", 30.0),

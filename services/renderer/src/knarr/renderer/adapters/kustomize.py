@@ -11,6 +11,7 @@ from pathlib import Path
 import yaml
 
 from knarr.pipeline.errors import KnarrError, rejected
+from knarr.renderer.adapters.programs import found_program, program_digest
 from knarr.renderer.adapters.sandbox.box import Run, Sandbox
 from knarr.renderer.adapters.workspace import workspace
 from knarr.renderer.core.kustomize import FILE_NAMES
@@ -34,13 +35,15 @@ _ASK_FOR_ORIGINS = b"\nbuildMetadata: [originAnnotations]\n"
 class Kustomize:
     """The `Tool` for kustomizations. `argv` are the words before the folder, as ("kustomize", "build")."""
 
-    def __init__(self, argv: tuple[str, ...], version: str, sandbox: Sandbox, work: Path, limits: Limits) -> None:
-        self._argv, self._version = argv, version
+    def __init__(self, argv: tuple[str, ...], sandbox: Sandbox, work: Path, limits: Limits) -> None:
+        program = found_program(argv[0])
+        self._argv = (program, *argv[1:])
+        self._version = program_digest(program) + " ".join(argv[1:])
         self._sandbox, self._work, self._limits = sandbox, work, limits
 
     @property
     def version(self) -> str:
-        """As the binary calls itself."""
+        """Names the very bytes of the program: another build is another key."""
         return self._version
 
     async def run(self, job: ToolJob) -> tuple[tuple[str, bytes], ...]:

@@ -1,0 +1,202 @@
+"""A commit in COMMITS becomes sealed bundles, revisions and a closed commit, over a real NATS."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from knarr.bundle.packing import unpack
+from knarr.bundle.sealing import MasterKey, content_key, seal, unseal
+from knarr.local.nats import NatsServer
+from knarr.messaging.blobs import get_sealed, put_sealed
+from knarr.messaging.broker import Broker, BrokerSettings
+from knarr.messaging.streams import BLOBS, REVISIONS, ensure_streams
+from knarr.messaging.subjects import commit_subject, facts_subject, rendered_subject, revision_subject
+from knarr.pipeline.codec import encode
+from knarr.pipeline.revision import AppOutcome, ClusterFacts, CommitRendered, RevisionRendered
+from knarr.pipeline.snapshot import Commit, FileEntry, FileMode, Manifest, Pack, PackedContent, SnapshotStored
+from knarr.renderer.adapters.folder import blob_id
+from knarr.renderer.core.limits import Limits
+from knarr.renderer.main import run
+from knarr.renderer.settings import Settings
+
+SNAPSHOT_KEY, BUNDLE_KEY = MasterKey(b"s" * 32), MasterKey(b"b" * 32)
+FLEET = "apiVersion: knarr.dev/v1\nkind: Fleet\n"
+
+
+def cluster(name: str, env: str = "prod") -> str:
+    return f"apiVersion: knarr.dev/v1\nkind: Cluster\nname: {name}\nlabels: {{env: {env}}}\n"
+
+
+def config_map(name: str, value: str = "1") -> str:
+    return f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {{v: '{value}'}}\n"
+
+
+@dataclass(kw_only=True)
+class Hub:
+    """A broker with a renderer on it, and a hand that plays the fetcher."""
+
+    broker: Broker
+    number: int = 0
+
+    async def commit(self, files: Mapping[str, str | bytes], source: str = "fleet") -> Commit:
+        """Publishes a commit with exactly these files."""
+        self.number += 1
+        contents = {p: c.encode() if isinstance(c, str) else c for p, c in files.items()}
+        pack = seal(
+            SNAPSHOT_KEY,
+            encode(Pack(contents=tuple(PackedContent(content_id=blob_id(c), content=c) for c in contents.values()))),
+        )
+        entries = tuple(
+            FileEntry(path=p.encode(), mode=FileMode.REGULAR, content_id=blob_id(c), size=len(c), pack=0)
+            for p, c in sorted(contents.items())
+        )
+        manifest = seal(SNAPSHOT_KEY, encode(Manifest(complete=True, entries=entries, packs=(pack.as_address(),))))
+        for sealed in (pack, manifest):
+            await put_sealed(self.broker, "snapshot", sealed.address, sealed.chunks)
+        commit = Commit(source=source, number=self.number, sha=f"{self.number:040x}", ref="main")
+        stored = SnapshotStored(commit=commit, manifests=(manifest.as_address(),), file_count=len(files))
+        await self.broker.publish(commit_subject(source), stored)
+        return commit
+
+    async def closed(self, commit: Commit) -> CommitRendered:
+        """The commit's end, waited for."""
+        async with asyncio.timeout(30):
+            while True:
+                found = await self.broker.newest(REVISIONS, rendered_subject(commit.source), CommitRendered)
+                if found and found.value.commit and found.value.commit.number >= commit.number:
+                    return found.value
+                await asyncio.sleep(0.02)
+
+    async def revision(self, app: str) -> RevisionRendered:
+        found = await self.broker.newest(REVISIONS, revision_subject(app), RevisionRendered)
+        assert found is not None
+        return found.value
+
+
+@asynccontextmanager
+async def hub(nats: NatsServer, state: Path) -> AsyncIterator[Hub]:
+    settings = Settings(
+        nats_urls=(nats.url,),
+        nkey_seed="",
+        snapshot_key=SNAPSHOT_KEY,
+        bundle_key=BUNDLE_KEY,
+        state=state,
+        listen="127.0.0.1:0",
+        kustomize=("kubectl", "kustomize"),
+        allow_unconfined=False,
+        limits=Limits(),
+    )
+    async with Broker(BrokerSettings(urls=(nats.url,), name="test")) as broker:
+        await broker.wait_connected(10)
+        await ensure_streams(broker.jetstream())
+        renderer = asyncio.ensure_future(run(settings))
+        try:
+            yield Hub(broker=broker)
+        finally:
+            renderer.cancel()
+            await asyncio.gather(renderer, return_exceptions=True)
+
+
+@pytest.fixture
+async def running(nats_server: NatsServer, tmp_path: Path) -> AsyncIterator[Hub]:
+    async with hub(nats_server, tmp_path / "state") as value:
+        yield value
+
+
+async def test_a_commit_becomes_a_revision_whose_bundle_can_be_opened_with_the_key_of_its_digest(running: Hub) -> None:
+    commit = await running.commit(
+        {"fleet.yaml": FLEET, "clusters/c1.yaml": cluster("c1"), "hello/a.yaml": config_map("a")}
+    )
+    rendered = await running.closed(commit)
+    assert [(a.app, a.outcome) for a in rendered.apps] == [("hello", AppOutcome.REVISION)]
+    assert rendered.fleet_read
+    assert rendered.source_read
+    revision = await running.revision("hello")
+    assert revision.revision == rendered.apps[0].revision
+    (variant,) = revision.variants
+    assert variant.clusters == ("c1",)
+    assert variant.bundle is not None
+    data = await get_sealed(running.broker, BLOBS, "blob", variant.bundle.address, variant.bundle.chunk_count)
+    plain = unseal(
+        data,
+        key=content_key(BUNDLE_KEY, variant.bundle.digest),
+        address=variant.bundle.address,
+        digest=variant.bundle.digest,
+        plain_size=variant.bundle.plain_size,
+    )
+    bundle = unpack(plain)
+    assert [o["metadata"] for o in bundle.objects] == [{"name": "a", "namespace": "default"}]
+    assert variant.origins[0].origin == "hello/a.yaml:1"
+
+
+async def test_a_commit_that_changes_no_app_renders_nothing_and_says_so(running: Hub) -> None:
+    files = {"fleet.yaml": FLEET, "clusters/c1.yaml": cluster("c1"), "hello/a.yaml": config_map("a")}
+    first = await running.closed(await running.commit(files))
+    second = await running.closed(await running.commit({**files, "README.md": "words"}))
+    assert [a.outcome for a in second.apps] == [AppOutcome.UNCHANGED]
+    assert second.apps[0].revision == first.apps[0].revision
+    assert (second.renders, second.blobs_published) == (0, 0)
+
+
+async def test_a_failing_app_keeps_its_last_good_revision_and_stops_no_other(running: Hub) -> None:
+    files = {
+        "fleet.yaml": FLEET,
+        "clusters/c1.yaml": cluster("c1"),
+        "a/a.yaml": config_map("a"),
+        "b/b.yaml": config_map("b"),
+    }
+    first = await running.closed(await running.commit(files))
+    broken = await running.closed(
+        await running.commit({**files, "a/a.yaml": "kind: [", "b/b.yaml": config_map("b", "2")})
+    )
+    outcomes = {a.app: a for a in broken.apps}
+    assert outcomes["a"].outcome is AppOutcome.FAILED
+    assert outcomes["a"].failure_code == "KNR2001"
+    assert outcomes["a"].clusters == ("c1",)
+    assert outcomes["a"].revision == first.apps[0].revision
+    assert outcomes["b"].outcome is AppOutcome.REVISION
+
+
+async def test_a_source_that_turns_empty_detaches(running: Hub) -> None:
+    files = {"fleet.yaml": FLEET, "clusters/c1.yaml": cluster("c1"), "a/a.yaml": config_map("a")}
+    await running.closed(await running.commit(files))
+    empty = await running.closed(await running.commit({}))
+    assert not empty.source_read
+    assert not empty.fleet_read
+    assert empty.apps == ()
+
+
+async def test_an_app_that_left_a_readable_source_is_gone(running: Hub) -> None:
+    files = {"fleet.yaml": FLEET, "clusters/c1.yaml": cluster("c1"), "a/a.yaml": config_map("a")}
+    await running.closed(await running.commit({**files, "b/b.yaml": config_map("b")}))
+    rendered = await running.closed(await running.commit(files))
+    assert {a.app: a.outcome for a in rendered.apps} == {"a": AppOutcome.UNCHANGED, "b": AppOutcome.GONE}
+
+
+async def test_without_cluster_documents_every_enrolled_cluster_is_a_member(running: Hub) -> None:
+    await running.broker.publish(facts_subject("kind-one"), ClusterFacts(cluster="kind-one"))
+    rendered = await running.closed(await running.commit({"fleet.yaml": FLEET, "hello/a.yaml": config_map("a")}))
+    async with asyncio.timeout(30):
+        while [c.name for c in rendered.clusters] != ["kind-one"] or not (await running.revision("hello")).variants:
+            await asyncio.sleep(0.05)
+            rendered = await running.closed(rendered.commit or Commit())
+    assert (await running.revision("hello")).variants[0].clusters == ("kind-one",)
+
+
+async def test_a_restarted_renderer_repeats_nothing(nats_server: NatsServer, tmp_path: Path) -> None:
+    files = {"fleet.yaml": FLEET, "clusters/c1.yaml": cluster("c1"), "hello/a.yaml": config_map("a")}
+    async with hub(nats_server, tmp_path / "one") as first:
+        before = await first.closed(await first.commit(files))
+        number = first.number
+    async with hub(nats_server, tmp_path / "one") as second:
+        second.number = number
+        after = await second.closed(await second.commit({**files, "README.md": "x"}))
+    assert [a.outcome for a in after.apps] == [AppOutcome.UNCHANGED]
+    assert after.apps[0].revision == before.apps[0].revision
+    assert after.renders == 0
