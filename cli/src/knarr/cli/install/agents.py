@@ -11,11 +11,13 @@ from knarr.cli.install.hub import Hub, passed_on
 from knarr.cli.install.parts import Part
 
 
-def agent_parts(hub: Hub, clusters: tuple[LocalCluster, ...], adopt: frozenset[str]) -> list[Part]:
+def agent_parts(
+    hub: Hub, clusters: tuple[LocalCluster, ...], adopt: frozenset[str], apart: frozenset[str] = frozenset()
+) -> list[Part]:
     """The parts, not started. `adopt`: clusters whose agents may leave another installation for this one."""
-    imagined = tuple(c for c in clusters if c.simulated)
-    groups = [("agents-simulated", imagined)] if imagined else []
-    groups += [(f"agent-{c.name}", (c,)) for c in clusters if not c.simulated]
+    together = tuple(c for c in clusters if c.simulated and c.name not in apart)
+    groups = [("agents-simulated", together)] if together else []
+    groups += [(f"agent-{c.name}", (c,)) for c in clusters if c not in together]
     ports = hub.place.ports(tuple(name for name, _ in groups)) if groups else {}
     return [_part(hub, name, members, adopt, ports[name]) for name, members in groups]
 

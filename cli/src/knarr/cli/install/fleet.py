@@ -9,6 +9,7 @@ from typing import Any
 
 import pygit2
 import yaml
+
 from knarr.pipeline.errors import rejected, retryable
 
 
@@ -65,5 +66,4 @@ def _name_in(content: bytes) -> str:
         document = yaml.safe_load(content)
     except yaml.YAMLError:
         return ""
-    metadata = document.get("metadata") if isinstance(document, dict) else None
-    return str(metadata.get("name") or "") if isinstance(metadata, dict) else ""
+    return str(document.get("name") or "") if isinstance(document, dict) else ""

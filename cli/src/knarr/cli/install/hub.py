@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import asyncpg
+
 from knarr.cli.install.fleet import FleetPlace
 from knarr.cli.install.identity import ADMIN, Identity
 from knarr.cli.install.parts import Part, Say, start_together

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nkeys
+from nacl.signing import SigningKey
+
 from knarr.messaging.permissions import SERVICE_GRANTS, User
 from knarr.pipeline.names import dns_label
-from nacl.signing import SigningKey
 
 ADMIN = "admin"
 _KEY_BYTES = 32

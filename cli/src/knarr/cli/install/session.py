@@ -34,6 +34,9 @@ class UpOptions:
     simulate: int = 0
     adopt: frozenset[str] = frozenset()
     poll: float = 5.0
+    # Given by the demo, which makes its own clusters; `apart` have an agent process each, so that one can be stopped.
+    clusters: tuple[LocalCluster, ...] = ()
+    apart: frozenset[str] = frozenset()
 
     @staticmethod
     def of(asked: Mapping[str, Any]) -> UpOptions:
@@ -70,7 +73,7 @@ class Session:
 async def installation(options: UpOptions, say: Say) -> AsyncIterator[Session]:
     """Hub and agents up; all stopped at the end."""
     fleet = find_fleet(options.fleet)
-    clusters = _clusters(options, fleet)
+    clusters = options.clusters or _clusters(options, fleet)
     options.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     place = Place(options.state.resolve())
     identity = Identity(place.keys)
@@ -79,7 +82,7 @@ async def installation(options: UpOptions, say: Say) -> AsyncIterator[Session]:
     )
     async with AsyncExitStack() as stack:
         hub = await stack.enter_async_context(running_hub(place, identity, hub_options, say))
-        agents = agent_parts(hub, clusters, options.adopt)
+        agents = agent_parts(hub, clusters, options.adopt, options.apart)
         for part in agents:
             stack.push_async_callback(part.stop)
         say(f"starting the agents of {len(clusters)} clusters")

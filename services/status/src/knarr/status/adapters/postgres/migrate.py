@@ -15,7 +15,6 @@ from knarr.pipeline.errors import rejected
 
 _LOCK = 0x6B6E617272  # "knarr"
 _TABLE = """
-create schema if not exists status;
 create table if not exists status.migration (
     number int primary key, name text not null, sha256 text not null, applied_at timestamptz not null default now()
 )
@@ -26,6 +25,8 @@ async def migrate(connection: asyncpg.Connection) -> int:
     """Applies what is missing; how many were applied. KNR5004 when an applied one differs from the file."""
     async with connection.transaction():
         await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
+        if not await connection.fetchval("select 1 from pg_namespace where nspname = 'status'"):
+            await connection.execute("create schema status")
         await connection.execute(_TABLE)
         applied = {r["number"]: r["sha256"] for r in await connection.fetch("select * from status.migration")}
         files = migrations()
