@@ -1,7 +1,8 @@
 """`python -m knarr.agent.host [CONFIG]`: many agents in one process, for the demo, `knarr up` and scale benchmarks.
 
-CONFIG (or KNARR_AGENTS_FILE) has a line of JSON per agent (settings.from_line); KNARR_LISTEN serves health. One agent's failure is its own: it is logged with its number
-and started again with back-off. A line "ready N" goes to stdout once N agents run.
+CONFIG (or KNARR_AGENTS_FILE) has a line of JSON per agent (settings.from_line); KNARR_LISTEN serves health. One agent's
+failure is its own: it is logged with its number and started again with back-off. A line "ready N" goes to stdout once N
+agents run.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import types
+from importlib import import_module
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path
@@ -21,15 +22,11 @@ def load() -> Any:
     """The package with `client` (Configuration, ApiClient, rest) and `config`; safe to call again."""
     if _PACKAGE not in sys.modules:
         _stand_in()
-    import kubernetes_asyncio.client.api_client as api_client
-    import kubernetes_asyncio.client.configuration as configuration
-    import kubernetes_asyncio.client.rest as rest
-
     client = sys.modules[f"{_PACKAGE}.client"]
-    client.ApiClient = api_client.ApiClient  # type: ignore[attr-defined]
-    client.Configuration = configuration.Configuration  # type: ignore[attr-defined]
-    client.rest = rest  # type: ignore[attr-defined]
-
+    client.rest = import_module(f"{_PACKAGE}.client.rest")  # type: ignore[attr-defined]
+    client.Configuration = import_module(f"{_PACKAGE}.client.configuration").Configuration  # type: ignore[attr-defined]
+    client.ApiClient = import_module(f"{_PACKAGE}.client.api_client").ApiClient  # type: ignore[attr-defined]
+    import_module(f"{_PACKAGE}.config")
     return sys.modules[_PACKAGE]
 
 

@@ -214,12 +214,11 @@ def _event(change: Change, what: Selection) -> Event | None:
     found: Object = orjson.loads(change.data)
     selected = not what.label or what.label in (found["metadata"].get("labels") or {})
     shown = _trimmed(found) if what.metadata_only else found
-    if change.deleted:
-        return Event(type=EventType.DELETED, found=shown)
     if selected:
-        return Event(type=EventType.CHANGED, found=shown)
+        return Event(type=EventType.DELETED if change.deleted else EventType.CHANGED, found=shown)
     # The label was taken off: to a watch with a selector that is a deletion, as on the real server.
-    return Event(type=EventType.DELETED, found=shown) if what.label else None
+    left = what.label in change.labels_before and not change.deleted
+    return Event(type=EventType.DELETED, found=shown) if left else None
 
 
 def _selected(what: Selection, key: Key) -> bool:

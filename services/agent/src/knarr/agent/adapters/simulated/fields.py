@@ -119,9 +119,13 @@ def merged(live: Any, wanted: Any, name: str = "") -> Any:
 
 def removed(value: Any, paths: set[tuple[str, ...]]) -> Any:
     """`value` without what lies at these leaf paths; maps that become empty stay."""
-    for path in sorted(paths, key=len, reverse=True):
+    for path in sorted(paths, key=lambda p: (_is_item_key(p), -len(p))):
         value = _removed_one(value, path)
     return value
+
+
+def _is_item_key(path: tuple[str, ...]) -> bool:
+    return len(path) > 1 and path[-2].startswith("k:") and path[-1][2:] in orjson.loads(path[-2][2:])
 
 
 def _merged_items(live: list[Any], wanted: list[Any], keys: tuple[str, ...]) -> list[Any]:
@@ -151,8 +155,10 @@ def _removed_one(value: Any, path: tuple[str, ...]) -> Any:
         for item in value:
             if not _matches(item, wanted):
                 kept.append(item)
-            elif rest and (left := _removed_one(item, rest)) and set(left) - set(wanted):
-                kept.append(left)
+            elif len(rest) == 1 and rest[0][2:] in wanted:
+                kept += [item] if set(item) - set(wanted) else []  # an item without anything but its keys goes
+            elif rest:
+                kept.append(_removed_one(item, rest))
         return kept
     if isinstance(value, list) and step.startswith("v:"):
         return [v for v in value if _json(v) != step[2:]]

@@ -23,17 +23,18 @@ from knarr.pipeline.names import FIELD_MANAGER
 
 Key = tuple[str, str, str, str]  # group, kind, namespace, name
 Object = dict[str, Any]
-HISTORY = 200
+HISTORY = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One entry of the history that watches read."""
+    """One entry of the history that watches read; `labels_before` decides whether a selector loses the object."""
 
     version: int
     key: Key
     deleted: bool
     data: bytes
+    labels_before: tuple[str, ...] = ()
 
 
 class Conflict(Exception):
@@ -64,7 +65,7 @@ class Objects:
             return
         self.journal.parent.mkdir(parents=True, exist_ok=True)
         if self.journal.exists():
-            self._replay(self.journal.read_bytes())
+            self.replay(self.journal.read_bytes())
         self.oldest = self.version
         self._compact()
 
@@ -146,7 +147,8 @@ class Objects:
         elif any(before.get(k) != after.get(k) for k in {*before, *after} - {"metadata", "status"}):
             metadata["generation"] = before["metadata"].get("generation", 1) + 1
         stored = {**after, "metadata": metadata}
-        self._write(Change(self.version, key, deleted=False, data=orjson.dumps(stored)))
+        labels = tuple((before or {}).get("metadata", {}).get("labels") or ())
+        self._write(Change(self.version, key, deleted=False, data=orjson.dumps(stored), labels_before=labels))
         return stored
 
     def drop(self, key: Key) -> None:
@@ -180,7 +182,8 @@ class Objects:
         if self._lines > 500 + 4 * len(self.found):
             self._compact()
 
-    def _replay(self, data: bytes) -> None:
+    def replay(self, data: bytes) -> None:
+        """Takes in a journal's bytes; also what another process is writing just now."""
         for line in data.split(b"\n"):
             head, _, body = line.partition(b"\t")
             try:
