@@ -23,6 +23,7 @@ from knarr.status import metrics
 from knarr.status.answer import Answers
 from knarr.status.core.standing import Standing
 from knarr.status.ports import ChangeFeed, Changes
+from knarr.status.record import now_ms
 
 LOG = structlog.get_logger("knarr.status.broadcast")
 _BEAT_SECONDS = 0.25
@@ -61,6 +62,11 @@ class Broadcast:
     def full(self) -> bool:
         """Whether another listener would be too many."""
         return len(self._listeners) >= self._most
+
+    def beat(self) -> Told:
+        """A sign of life, without an id: it is not remembered."""
+        data = {"at_ms": now_ms(), "reports_unread_seconds": round(self._deaf_seconds(), 1)}
+        return Told(event_id="", kind="beat", data=json.dumps(data))
 
     async def run(self) -> None:
         """Until cancelled."""

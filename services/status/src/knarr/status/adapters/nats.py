@@ -71,7 +71,7 @@ class Consuming:
                 while True:
                     try:
                         raw = await subscription.fetch(self._what.batch, timeout=_FETCH_SECONDS)
-                    except nats.errors.TimeoutError:
+                    except TimeoutError:
                         raw = []
                     now = await stream_created(self._broker, self._what.stream)
                     if now != created:

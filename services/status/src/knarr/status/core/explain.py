@@ -59,6 +59,16 @@ class Explanation:
     next_step: str = ""
 
 
+_STANDS = {
+    Standing.WAITING: "it has been waiting",
+    Standing.PROGRESSING: "it has been progressing",
+    Standing.HELD: "its agent has held it",
+    Standing.DRIFTED: "it has drifted",
+    Standing.DEGRADED: "it has been degraded",
+    Standing.FAILED: "some of it has failed",
+}
+
+
 def explain(q: Question) -> Explanation:
     """The first reason that holds, from the commit's side to the cluster's."""
     for reason in (_unknown, _there, _not_rendered, _not_decided, _refused, _silent, _on_its_way):
@@ -86,10 +96,10 @@ def _there(q: Question) -> Explanation | None:
         return Explanation(there=True, sentence=f"{q.cluster} is on {q.commit} for {q.app}, healthy{since}.")
     first = _first(q.failures)
     why = first or q.message
-    word = q.standing.word if q.standing else "unknown"
+    stands = _STANDS.get(q.standing or Standing.UNKNOWN, "its state is unknown")
     return Explanation(
         there=True,
-        sentence=f"{q.cluster} has {q.commit} of {q.app} but is {word}{since}" + (f": {_dot(why)}" if why else "."),
+        sentence=f"{q.cluster} has {q.commit} of {q.app}, but {stands}{since}" + (f": {_dot(why)}" if why else "."),
         code=_code(q.failures),
         next_step=_next(q.failures),
     )

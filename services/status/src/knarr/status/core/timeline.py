@@ -63,22 +63,33 @@ class Progress:
 
 
 def stages(p: Progress) -> tuple[Stage, ...]:
-    """The seven stages in order. Without deliveries the last three do not begin."""
-    delivers = p.total > 0
+    """The seven stages in order. Without deliveries the last three do not begin.
+
+    A moment that is not known although a later one is (the broker keeps only the newest message of a kind) makes no
+    stage; the next one then begins where the last known one ended.
+    """
     wanted = p.total - p.superseded
-    reached = p.last_reached_at_ms if delivers and p.reached >= wanted else None
-    healthy = p.last_healthy_at_ms if delivers and p.healthy >= wanted else None
-    return (
-        Stage(name="fetch", started_at_ms=p.observed_at_ms, ended_at_ms=p.stored_at_ms),
-        Stage(
-            name="snapshot", started_at_ms=p.stored_at_ms, ended_at_ms=_after(p.stored_at_ms, p.render_started_at_ms)
-        ),
-        Stage(name="render", started_at_ms=p.render_started_at_ms, ended_at_ms=p.rendered_at_ms),
-        Stage(name="decide", started_at_ms=p.rendered_at_ms, ended_at_ms=_after(p.rendered_at_ms, p.decided_at_ms)),
-        Stage(name="deliver", started_at_ms=p.decided_at_ms if delivers else None, ended_at_ms=p.first_reached_at_ms),
-        Stage(name="apply", started_at_ms=p.first_reached_at_ms, ended_at_ms=reached),
-        Stage(name="healthy", started_at_ms=reached, ended_at_ms=healthy),
+    ends = (
+        ("fetch", p.stored_at_ms),
+        ("snapshot", p.render_started_at_ms),
+        ("render", p.rendered_at_ms),
+        ("decide", p.decided_at_ms),
+        ("deliver", p.first_reached_at_ms),
+        ("apply", p.last_reached_at_ms if p.reached >= wanted else None),
+        ("healthy", p.last_healthy_at_ms if p.healthy >= wanted else None),
     )
+    last = 7 if p.total else 4
+    found: list[Stage] = []
+    start = p.observed_at_ms
+    for number, (name, moment) in enumerate(ends):
+        overtaken = moment is None and any(end is not None for _, end in ends[number + 1 :])
+        if number >= last or start is None or overtaken:
+            found.append(Stage(name=name, started_at_ms=None, ended_at_ms=None))
+            continue
+        end = None if moment is None else max(start, moment)
+        found.append(Stage(name=name, started_at_ms=start, ended_at_ms=end))
+        start = end
+    return tuple(found)
 
 
 def commit_state(p: Progress, newest: bool) -> CommitState:
@@ -87,10 +98,10 @@ def commit_state(p: Progress, newest: bool) -> CommitState:
         return CommitState.HELD
     if p.failed:
         return CommitState.FAILED
-    if p.stored_at_ms is None and p.rendered_at_ms is None:
-        return CommitState.FETCHING if newest else CommitState.SUPERSEDED
-    if p.rendered_at_ms is None:
-        return CommitState.RENDERING if newest else CommitState.SUPERSEDED
+    if p.decided_at_ms is None and p.rendered_at_ms is None:
+        if not newest:
+            return CommitState.SUPERSEDED
+        return CommitState.FETCHING if p.stored_at_ms is None else CommitState.RENDERING
     if p.decided_at_ms is None:
         return CommitState.DECIDING if newest else CommitState.SUPERSEDED
     if p.total == 0:
@@ -121,7 +132,3 @@ def progress_of(row: Mapping[str, Any], held: int) -> Progress:
         held=held,
         failed=sum(1 for o in outcomes if o["outcome"] == "failed") + (1 if row["failures"] else 0),
     )
-
-
-def _after(start: int | None, end: int | None) -> int | None:
-    return None if start is None or end is None else max(start, end)

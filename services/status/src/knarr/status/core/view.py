@@ -194,7 +194,7 @@ def commit(row: Row, held: Sequence[str], newest: bool) -> Document:
             {"stage": s.name, "started_at_ms": s.started_at_ms, "ended_at_ms": s.ended_at_ms, "seconds": s.seconds}
             for s in stages(progress)
         ],
-        "changed": [o["app"] for o in outcomes if o["outcome"] == "revision"],
+        "changed": sorted({o["app"] for o in outcomes if o["outcome"] == "revision"} | set(row["made"])),
         "gone": [o["app"] for o in outcomes if o["outcome"] == "gone"],
         "failed": [{"app": o["app"], "code": o["code"]} for o in outcomes if o["outcome"] == "failed"],
         "held": list(held),

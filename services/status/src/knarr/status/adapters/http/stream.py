@@ -1,6 +1,7 @@
 """`/api/v1/stream`: server-sent events over a response of our own.
 
-A comment every few seconds keeps proxies from closing the connection and tells the page that the stream lives.
+A `beat` every few seconds keeps proxies from closing the connection, and tells the page that the stream lives and
+what the hub's clock says.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def stream(broadcast: Broadcast, stopping: asyncio.Event) -> Callable[[web.Reque
             try:
                 async with asyncio.timeout(_LIFE_SECONDS):
                     await response.write(b"retry: 1000\n\n")
-                    await _forward(response, queue, stopping)
+                    await response.write(_encoded(broadcast.beat()))
+                    await _forward(response, queue, broadcast.beat, stopping)
             except TimeoutError:
                 pass
             except ConnectionError:
@@ -46,7 +48,9 @@ def stream(broadcast: Broadcast, stopping: asyncio.Event) -> Callable[[web.Reque
     return handle
 
 
-async def _forward(response: web.StreamResponse, queue: asyncio.Queue[Told], stopping: asyncio.Event) -> None:
+async def _forward(
+    response: web.StreamResponse, queue: asyncio.Queue[Told], beat: Callable[[], Told], stopping: asyncio.Event
+) -> None:
     while not stopping.is_set():
         try:
             async with asyncio.timeout(_HEARTBEAT_SECONDS):
@@ -56,7 +60,7 @@ async def _forward(response: web.StreamResponse, queue: asyncio.Queue[Told], sto
         if stopping.is_set():
             return
         async with asyncio.timeout(_WRITE_SECONDS):
-            await response.write(b": alive\n\n" if told is None else _encoded(told))
+            await response.write(_encoded(told or beat()))
 
 
 async def _next(queue: asyncio.Queue[Told], stopping: asyncio.Event) -> Told | None:
@@ -71,4 +75,5 @@ async def _next(queue: asyncio.Queue[Told], stopping: asyncio.Event) -> Told | N
 
 
 def _encoded(told: Told) -> bytes:
-    return f"id: {told.event_id}\nevent: {told.kind}\ndata: {told.data}\n\n".encode()
+    mark = f"id: {told.event_id}\n" if told.event_id else ""
+    return f"{mark}event: {told.kind}\ndata: {told.data}\n\n".encode()

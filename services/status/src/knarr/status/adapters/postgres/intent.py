@@ -44,6 +44,10 @@ class PostgresIntent:
         async with self._database.transaction() as connection:
             values = [getattr(revision, n) for n in _REVISION]
             if await connection.fetchval(statement("insert_revision"), *values) is not None:
+                await connection.execute(
+                    statement("revision_of_commit"), revision.source, revision.commit_number, revision.app,
+                    revision.revision,
+                )  # fmt: skip
                 await connection.executemany(
                     statement("insert_variant"),
                     [(revision.revision, v.digest, v.object_count, list(v.clusters)) for v in variants],

@@ -68,6 +68,11 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 on conflict (revision) do nothing
 returning revision
 
+-- name: revision_of_commit
+-- The commit's own closing message may have been overtaken in its stream by the next one.
+insert into status.commit_app (source, number, app, outcome, revision, code) values ($1, $2, $3, 'revision', $4, '')
+on conflict do nothing
+
 -- name: insert_variant
 insert into status.variant (revision, digest, object_count, clusters) values ($1, $2, $3, $4)
 on conflict do nothing

@@ -93,7 +93,8 @@ order by a.app limit $5
 
 -- name: list_commits
 select c.*, d.total, d.reached, d.healthy, d.superseded, d.first_reached_at_ms, d.last_reached_at_ms,
-    d.last_healthy_at_ms, d.first_healthy_at_ms, d.clusters
+    d.last_healthy_at_ms, d.first_healthy_at_ms, d.clusters,
+    array(select r.app from status.revision r where r.source = c.source and r.commit_number = c.number) as made
 from status.commit c
 cross join lateral (
     select count(*) as total, count(d.reached_at_ms) as reached, count(d.healthy_at_ms) as healthy,
