@@ -18,7 +18,9 @@ import structlog
 
 from knarr.agent.adapters.simulated import outside
 from knarr.agent.adapters.simulated.cluster import SimulatedCluster
+from knarr.agent.agent import Agent
 from knarr.agent.main import agent_of
+from knarr.agent.metrics import publish_metrics
 from knarr.agent.settings import AgentSettings, from_line
 from knarr.pipeline.errors import KnarrError
 from knarr.service.health import health_server
@@ -31,12 +33,13 @@ _PAUSES = (1.0, 30.0)
 async def host(settings: tuple[AgentSettings, ...], listen: str = "") -> None:
     """Runs all of them until cancelled."""
     simulated: dict[Path, SimulatedCluster] = {}
-    started: set[str] = set()
+    started: dict[str, Agent] = {}
 
     def ready() -> str:
         return "" if len(started) == len(settings) else f"{len(started)} of {len(settings)} agents run"
 
     async with AsyncExitStack() as stack:
+        stack.callback(publish_metrics(lambda: list(started.values())))
         if listen:
             await stack.enter_async_context(health_server(listen, {"agents": ready}))
         group = await stack.enter_async_context(asyncio.TaskGroup())
@@ -45,7 +48,9 @@ async def host(settings: tuple[AgentSettings, ...], listen: str = "") -> None:
             group.create_task(_keep(one, simulated, started, len(settings)), name=f"keep-{one.cluster}")
 
 
-async def _keep(one: AgentSettings, simulated: dict[Path, SimulatedCluster], started: set[str], wanted: int) -> None:
+async def _keep(
+    one: AgentSettings, simulated: dict[Path, SimulatedCluster], started: dict[str, Agent], wanted: int
+) -> None:
     pause = _PAUSES[0]
     while True:
         try:
@@ -55,14 +60,14 @@ async def _keep(one: AgentSettings, simulated: dict[Path, SimulatedCluster], sta
                     simulated[one.simulated_dir] = agent.cluster
                 tasks.create_task(agent.run(), name=f"agent-{one.cluster}")
                 await agent.started.wait()
-                started.add(one.cluster)
+                started[one.cluster] = agent
                 if len(started) == wanted:
                     print(f"ready {wanted}", flush=True)
         except* KnarrError as group:
             LOG.error("agent stopped", cluster=one.cluster, error=str(group.exceptions[0]))
         except* Exception:
             LOG.error("agent stopped in a way that must not be", cluster=one.cluster, exc_info=True)
-        started.discard(one.cluster)
+        started.pop(one.cluster, None)
         if one.simulated_dir is not None:
             simulated.pop(one.simulated_dir, None)
         await asyncio.sleep(random.uniform(0.5, 1.0) * pause)  # noqa: S311

@@ -12,6 +12,7 @@ from knarr.agent.adapters.simulated import outside
 from knarr.agent.adapters.simulated.cluster import SimulatedCluster
 from knarr.agent.adapters.simulated.store import FolderStore
 from knarr.agent.agent import Agent, Identity
+from knarr.agent.metrics import publish_metrics
 from knarr.agent.ports import Cluster, Store
 from knarr.agent.settings import AgentSettings, from_environment
 from knarr.messaging.broker import Broker, BrokerSettings
@@ -65,6 +66,7 @@ async def _main() -> None:
     settings = from_environment(os.environ)
     async with AsyncExitStack() as stack:
         agent = await stack.enter_async_context(agent_of(settings))
+        stack.callback(publish_metrics(lambda: [agent]))
         if settings.listen:
             ready = {"agent": lambda: "" if agent.started.is_set() else "not started yet"}
             await stack.enter_async_context(health_server(settings.listen, ready))

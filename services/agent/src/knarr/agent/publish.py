@@ -45,6 +45,7 @@ class Publisher:
     _cluster_due: bool = True
     _sequences: dict[str, int] = field(default_factory=dict)
     dropped_transitions: int = 0
+    sent: int = 0
 
     def app(self, report: AppReport, transition: Transition | None) -> None:
         """The newest word on an app; replaces an earlier one that was not sent yet."""
@@ -71,6 +72,11 @@ class Publisher:
         self._apps.pop(app, None)
         self._waiting.pop(app, None)
         self._sequences.pop(app, None)
+
+    @property
+    def waiting(self) -> int:
+        """How many apps have a report that was not acknowledged yet."""
+        return len(self._waiting)
 
     @property
     def drained(self) -> bool:
@@ -139,6 +145,7 @@ class Publisher:
 
     async def _sent(self, key: str, report: Report) -> None:
         sequence = await self.hub.report(report)
+        self.sent += 1
         began_again = sequence <= self._sequences.get(key, 0)
         self._sequences[key] = sequence
         if began_again:

@@ -80,6 +80,7 @@ class Reconciler:
         self._holders = Holders()
         self._unknown: set[AppName] = set()
         self._notes: dict[ObjectId, Mapping[str, Any] | None] = {}
+        self.passes = 0
         parts.teller.health, parts.teller.changed = self._health, self._state_changed
 
     # --- intent ------------------------------------------------------------------
@@ -159,6 +160,7 @@ class Reconciler:
             self._tasks.create_task(self._guarded(app, turns), name=f"pass-{app}")
 
     async def _guarded(self, app: AppName, turns: asyncio.Semaphore) -> None:
+        self.passes += 1
         try:
             await self._look(app)
         except KnarrError as error:

@@ -41,6 +41,8 @@ class SecretStore:
         self._filled: dict[int, int] = {}
         self._pointers: dict[str, bytes] = {}
         self._opened = False
+        self.written_bytes = 0
+        self.write_requests = 0
 
     async def load(self, prefix: str) -> Mapping[str, bytes]:
         """See the port."""
@@ -158,6 +160,8 @@ class SecretStore:
     async def _patch(self, place: int, data: Mapping[str, bytes | None]) -> None:
         encoded = {k: base64.b64encode(v).decode() if v is not None else None for k, v in data.items()}
         path = f"{self._path}/{_shared(place)}?fieldManager=knarr-agent"
+        self.write_requests += 1
+        self.written_bytes += sum(len(v) for v in encoded.values() if v)
         try:
             await self._ask("PATCH", path, body={"data": encoded}, content_type=MERGE)
         except KnarrError as error:
@@ -167,6 +171,7 @@ class SecretStore:
 
     async def _create(self, name: str, data: Mapping[str, bytes], role: str) -> None:
         path = f"{self._path}?fieldManager=knarr-agent"
+        self.write_requests += 1
         secret: dict[str, Any] = {
             "apiVersion": "v1",
             "kind": "Secret",
