@@ -6,7 +6,7 @@ Called by the flow for every app of a commit, and by `vet`, `render` and `diff` 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -30,14 +30,15 @@ from knarr.renderer.core.matrix import ClusterIndex, Clusters, Placement, group,
 from knarr.renderer.core.raw import Raw
 from knarr.renderer.core.revision import options_of
 from knarr.renderer.core.scalars import Scalar
-from knarr.renderer.core.scope import CustomScopes
-from knarr.renderer.core.spec import Ground, Spec, spec_of
+from knarr.renderer.core.spec import Ground, Spec, specs_of
+from knarr.renderer.core.validate import Crds
 from knarr.renderer.core.variables import values_for
 from knarr.renderer.memory import Remembered
 from knarr.renderer.ports import Bundles, Cache
 from knarr.renderer.raws import Raws
 
 _FORMAT = b"knarr/variant/v1"
+_SUBSTITUTED = ("plain", "kustomize")  # the others take variables as their own inputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,7 @@ class FleetContext:
 
     view: FleetView
     index: ClusterIndex
-    scopes: CustomScopes
+    crds: Crds
     digest: bytes
 
 
@@ -71,12 +72,15 @@ class _Made:
     warnings: tuple[Failure, ...] = ()
 
 
+_Specs = tuple[tuple[tuple[Clusters, Spec], ...], tuple[tuple[str, bytes], ...]]
+
+
 class AppRenderer:
     """Renders apps; remembers by content. Safe for concurrent use within one event loop."""
 
     def __init__(self, raws: Raws, bundles: Bundles, cache: Cache, limits: Limits) -> None:
         self._raws, self._bundles, self._cache, self._limits = raws, bundles, cache, limits
-        self._specs: Remembered[tuple[Any, ...], tuple[Spec, tuple[tuple[str, bytes], ...]]] = Remembered(65_536)
+        self._specs: Remembered[tuple[Any, ...], _Specs] = Remembered(65_536)
         self._reads: Remembered[tuple[str, str], tuple[str, ...]] = Remembered(65_536)
 
     async def render(self, found: FoundApp, ground: Ground, fleet: FleetContext) -> Finished:
@@ -107,18 +111,33 @@ class AppRenderer:
     async def _placed(
         self, found: FoundApp, app: App, placement: Placement, ground: Ground, fleet: FleetContext
     ) -> tuple[list[_Made], tuple[Failure, ...]]:
-        spec = self._spec(found, app, placement, ground, fleet)
+        made: list[_Made] = []
+        failures: list[Failure] = []
+        for clusters, spec in self._specs_of(found, app, placement, ground, fleet):
+            shared = replace(placement, clusters=clusters)
+            done, wrong = await self._run(found, app, shared, spec, ground, fleet)
+            made.extend(done)
+            failures.extend(wrong)
+        return made, tuple(failures)
+
+    async def _run(
+        self, found: FoundApp, app: App, placement: Placement, spec: Spec, ground: Ground, fleet: FleetContext
+    ) -> tuple[list[_Made], tuple[Failure, ...]]:
         if spec.failures:
             return [], spec.failures
         raw = await self._raws.raw(spec, ground.contents)
         if raw.failures:
             return [], raw.failures
+        if spec.renderer not in _SUBSTITUTED:
+            raw = replace(raw, names=frozenset())
         forgotten = _forgotten_variables(app, raw, placement)
         made: list[_Made] = []
         failures: list[Failure] = []
         for clusters, values in _variants(app, raw, placement):
             around = Surroundings(
-                scopes=fleet.scopes, limits=self._limits, kubernetes_version=_minor(clusters[0].kubernetes_version)
+                crds={key: fleet.crds[key] for key in raw.kinds if key in fleet.crds},
+                limits=self._limits,
+                kubernetes_version=_minor(clusters[0].kubernetes_version),
             )
             try:
                 made.append(await self._variant(found.name, app, spec, raw, clusters, values, around))
@@ -162,7 +181,7 @@ class AppRenderer:
             "unknown": app.allow_unknown_kinds,
             "values": dict(values),
             "kubernetes": around.kubernetes_version,
-            "scopes": sorted([*k, v] for k, v in around.scopes.items()),
+            "crds": sorted([*key, crd.digest.hex()] for key, crd in around.crds.items()),
         }
         return digest_of((_FORMAT, self._raws.key(spec), canonical_json(options)))
 
@@ -170,20 +189,22 @@ class AppRenderer:
         """The folders outside its own that the app's last rendering read."""
         return self._reads.get((found.source, found.folder)) or ()
 
-    def _spec(self, found: FoundApp, app: App, placement: Placement, ground: Ground, fleet: FleetContext) -> Spec:
-        """The spec; walked again only when a folder that it reads has changed."""
+    def _specs_of(
+        self, found: FoundApp, app: App, placement: Placement, ground: Ground, fleet: FleetContext
+    ) -> tuple[tuple[Clusters, Spec], ...]:
+        """The runs of a placement; worked out again only when a folder that they read, or the fleet, has changed."""
         target = placement.target
         options = canonical_json([target.overlay, target.values, list(target.values_files)])
-        key = (found.source, found.folder, app.origin, app.path, app.renderer, options, fleet.digest)
+        key = (found.source, found.folder, app.path, app.renderer, placement.index, options, fleet.digest)
         known = self._specs.get(key)
         if known is not None and all(ground.tree.digest(folder) == digest for folder, digest in known[1]):
             return known[0]
-        spec = spec_of(found, app, target, ground)
-        folders = spec.folders or (found.folder,)
+        specs = specs_of(found, app, placement, ground)
+        folders = tuple(dict.fromkeys((found.folder, *(folder for _, spec in specs for folder in spec.folders))))
         self._remember_folders(found, folders)
-        if not spec.failures:
-            self._specs.put(key, (spec, tuple((folder, ground.tree.digest(folder)) for folder in folders)))
-        return spec
+        if not any(spec.failures for _, spec in specs):
+            self._specs.put(key, (specs, tuple((folder, ground.tree.digest(folder)) for folder in folders)))
+        return specs
 
     def _remember_folders(self, found: FoundApp, folders: tuple[str, ...]) -> None:
         place = (found.source, found.folder)

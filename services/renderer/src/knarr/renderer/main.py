@@ -22,6 +22,8 @@ from knarr.pipeline.revision import ClusterFacts
 from knarr.pipeline.snapshot import SnapshotStored
 from knarr.renderer.adapters.cache import FolderCache
 from knarr.renderer.adapters.contents import ContentStore
+from knarr.renderer.adapters.helm import Helm
+from knarr.renderer.adapters.jsonnet import Jsonnet
 from knarr.renderer.adapters.kustomize import Kustomize
 from knarr.renderer.adapters.nats_bundles import NatsBundles
 from knarr.renderer.adapters.nats_facts import NatsFacts
@@ -140,7 +142,12 @@ async def _watch_streams(broker: Broker, render_all: Callable[[], Awaitable[None
 
 
 def _tools(settings: Settings, sandbox: Sandbox) -> dict[str, Tool]:
-    return {"kustomize": Kustomize(settings.kustomize, sandbox, settings.state / "work", settings.limits)}
+    work = settings.state / "work"
+    return {
+        "kustomize": Kustomize(settings.kustomize, sandbox, work, settings.limits),
+        "helm": Helm(sandbox, work),
+        "jsonnet": Jsonnet(sandbox, work),
+    }
 
 
 def _confined(settings: Settings) -> bool:

@@ -13,6 +13,8 @@ from pathlib import Path
 from knarr.pipeline.names import FLEET_SOURCE, AppName, SourceName
 from knarr.pipeline.revision import CommitRendered, RenderFailed, RevisionRendered
 from knarr.renderer.adapters.cache import MemoryCache
+from knarr.renderer.adapters.helm import Helm
+from knarr.renderer.adapters.jsonnet import Jsonnet
 from knarr.renderer.adapters.kustomize import Kustomize
 from knarr.renderer.adapters.offline import OfflineBundles, OfflineFacts, OfflineRevisions, OfflineSnapshots
 from knarr.renderer.adapters.sandbox.box import Sandbox, unconfined_because
@@ -76,5 +78,9 @@ async def offline(work: Path, tools: Tools | None = None, limits: Limits | None 
     """A renderer that works below `work`. Confined where the host can."""
     used, bounds = tools or Tools(), limits or Limits()
     async with Sandbox(work, bounds, confined=not unconfined_because()) as sandbox:
-        kustomize = Kustomize(used.kustomize, sandbox, work, bounds)
-        yield Offline({"kustomize": kustomize}, bounds, MemoryCache())
+        made: dict[str, Tool] = {
+            "kustomize": Kustomize(used.kustomize, sandbox, work, bounds),
+            "helm": Helm(sandbox, work),
+            "jsonnet": Jsonnet(sandbox, work),
+        }
+        yield Offline(made, bounds, MemoryCache())

@@ -13,6 +13,7 @@ import yaml
 from knarr.pipeline.errors import KnarrError, rejected
 from knarr.renderer.adapters.programs import found_program, program_digest
 from knarr.renderer.adapters.sandbox.box import Run, Sandbox
+from knarr.renderer.adapters.sandbox.words import readable
 from knarr.renderer.adapters.workspace import workspace
 from knarr.renderer.core.kustomize import FILE_NAMES
 from knarr.renderer.core.limits import Limits
@@ -58,7 +59,7 @@ class Kustomize:
                 error.origin = error.origin or job.folder
                 raise
         if ended.code != 0:
-            raise rejected("KNR2401", f"kustomize: {_readable(ended.errors, root)}", origin=job.folder)
+            raise rejected("KNR2401", f"kustomize: {readable(ended.errors, root)}", origin=job.folder)
         return ((job.folder, ended.output),)
 
 
@@ -79,9 +80,3 @@ def _ask_for_origins(folder: Path, limits: Limits) -> None:
         return
     path.chmod(0o644)
     path.write_bytes(data + _ASK_FOR_ORIGINS)
-
-
-def _readable(errors: str, root: Path) -> str:
-    """The tool's words without this machine's paths."""
-    text = errors.replace(str(root) + "/", "").replace(str(root), ".")
-    return re.sub(r"\s+", " ", text).removeprefix("Error: ").removeprefix("error: ")[:1500] or "no message"

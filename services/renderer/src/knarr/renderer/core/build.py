@@ -12,6 +12,7 @@ from knarr.pipeline.errors import KnarrError, failure_of
 from knarr.pipeline.failure import Failure
 from knarr.pipeline.names import AppName
 from knarr.pipeline.revision import Index, OriginEntry
+from knarr.renderer.core.crds import crds_in
 from knarr.renderer.core.documents import App
 from knarr.renderer.core.header import header_of
 from knarr.renderer.core.index import index_of
@@ -19,8 +20,7 @@ from knarr.renderer.core.limits import Limits
 from knarr.renderer.core.normalise import Found, normalise
 from knarr.renderer.core.raw import Raw
 from knarr.renderer.core.scalars import Scalar
-from knarr.renderer.core.scope import CustomScopes, custom_scopes
-from knarr.renderer.core.validate import validate
+from knarr.renderer.core.validate import Crds, validate
 from knarr.renderer.core.variables import exempt, substitute
 
 
@@ -37,9 +37,9 @@ class Built:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What an app's objects are checked against: CRD scopes of the fleet, limits, the clusters' Kubernetes version."""
+    """What an app's objects are checked against: CRDs of the fleet, limits, the clusters' Kubernetes version."""
 
-    scopes: CustomScopes
+    crds: Crds
     limits: Limits
     kubernetes_version: str = ""
 
@@ -49,11 +49,12 @@ def build(name: AppName, app: App, raw: Raw, values: Mapping[str, Scalar], aroun
     failures = list(raw.failures)
     found, missing = _substituted(app, raw, values)
     failures.extend(missing)
-    scopes = {**around.scopes, **custom_scopes(f.manifest for f in found)}
+    scopes = {key: crd.namespaced for key, crd in around.crds.items()}
+    scopes.update({(crd.group, crd.kind): crd.namespaced for crd in crds_in(f.manifest for f in found)})
     normal = normalise(found, app.namespace, scopes, around.limits)
     failures.extend(normal.failures)
     origins = dict(normal.origins)
-    checked = validate(normal.objects, origins, app, around.kubernetes_version)
+    checked = validate(normal.objects, origins, app, around.kubernetes_version, around.crds)
     failures.extend(checked.failures)
     if failures:
         return Built(failures=tuple(dict.fromkeys(failures)), warnings=checked.warnings)

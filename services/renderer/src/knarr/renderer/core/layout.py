@@ -7,6 +7,7 @@ Only regular files, only inside the source, within limits; links and submodules 
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from knarr.pipeline.digest import digest_of
@@ -29,9 +30,14 @@ class Layout:
 
 
 def folders_layout(tree: Tree, folders: tuple[str, ...], limits: Limits) -> Layout:
-    """Every file in and below `folders`."""
+    """Every file in and below `folders`; a path of a file stands for that file."""
     digest = digest_of(part for f in folders for part in (f.encode("utf-8", "surrogateescape"), tree.digest(f)))
-    return _checked([file for folder in folders for file in tree.under(folder)], digest, limits)
+    return _checked([file for folder in folders for file in _files(tree, folder)], digest, limits)
+
+
+def _files(tree: Tree, path: str) -> Iterable[File]:
+    file = tree.file(path)
+    return tree.under(path) if file is None else (file,)
 
 
 def plain_layout(tree: Tree, folder: str, apps: frozenset[str], limits: Limits) -> Layout:

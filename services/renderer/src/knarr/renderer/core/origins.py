@@ -26,11 +26,21 @@ _Lines = dict[tuple[str, str], int]
 
 def traced(raw: Raw, spec: Spec, contents: Contents, limits: Limits) -> Raw:
     """`raw` with origins in the source, and without the tool's own annotation."""
+    if spec.renderer == "helm":
+        return replace(raw, found=tuple(f for f in raw.found if not _is_test(f)))
     if spec.renderer != "kustomize":
         return raw
     files = {file.path: file for file in spec.files}
     lines: dict[str, _Lines] = {}
     return replace(raw, found=tuple(_traced(item, spec, files, lines, contents, limits) for item in raw.found))
+
+
+def _is_test(found: Found) -> bool:
+    """Helm's tests are run by hand, not applied."""
+    annotations = found.manifest["metadata"].get("annotations")
+    hook = annotations.get("helm.sh/hook") if isinstance(annotations, dict) else None
+    hooks = {part.strip() for part in hook.split(",")} if isinstance(hook, str) else set()
+    return bool(hooks & {"test", "test-success", "test-failure"})
 
 
 def _traced(

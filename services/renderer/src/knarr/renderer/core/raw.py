@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from knarr.bundle.canonical import group_of
 from knarr.pipeline.errors import KnarrError, failure_of
 from knarr.pipeline.failure import Failure
 from knarr.renderer.core.failures import failure
@@ -24,10 +25,11 @@ _KUSTOMIZE_API = "kustomize.config.k8s.io/"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Raw:
-    """Objects and origins; `names` are the variables that they refer to."""
+    """Objects and origins; `names` are the variables that they refer to, `kinds` (group, kind) what they are."""
 
     found: tuple[Found, ...] = ()
     names: frozenset[str] = frozenset()
+    kinds: frozenset[tuple[str, str]] = frozenset()
     failures: tuple[Failure, ...] = ()
 
 
@@ -55,7 +57,8 @@ def with_names(found: Iterable[Found], failures: Iterable[Failure] = ()) -> Raw:
     """A Raw of `found`, with the variables that it refers to."""
     kept = tuple(found)
     names = frozenset(n for f in kept if not exempt(f.manifest) for n in references(f.manifest))
-    return Raw(found=kept, names=names, failures=tuple(failures))
+    kinds = frozenset((group_of(f.manifest["apiVersion"]), f.manifest["kind"]) for f in kept)
+    return Raw(found=kept, names=names, kinds=kinds, failures=tuple(failures))
 
 
 def to_bytes(raw: Raw) -> bytes:

@@ -142,6 +142,8 @@ def _text_of(path: _Path) -> str:
 
 def _position(document: Document, path: _Path, *, of_key: bool = False) -> str:
     """Where the value (or its key) at `path` begins."""
+    if document.node is None:
+        return document.origin
     node, mark = document.node, document.node.start_mark
     for step in path:
         if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):

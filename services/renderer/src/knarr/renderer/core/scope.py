@@ -6,8 +6,7 @@ that the fleet itself holds. A kind that neither knows counts as namespaced, unl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from knarr.bundle.canonical import group_of
 
@@ -65,16 +64,6 @@ def is_namespaced(api_version: str, kind: str, custom: CustomScopes) -> bool:
     if key in custom:
         return custom[key]
     return key not in CLUSTER_SCOPED and (_is_builtin(key[0]) or not kind.startswith("Cluster"))
-
-
-def custom_scopes(manifests: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], bool]:
-    """(group, kind) → namespaced, of every CRD among `manifests`."""
-    scopes: dict[tuple[str, str], bool] = {}
-    for manifest in manifests:
-        spec = manifest.get("spec") if manifest.get("kind") == "CustomResourceDefinition" else None
-        if isinstance(spec, dict) and isinstance(spec.get("names"), dict):
-            scopes[(str(spec.get("group")), str(spec["names"].get("kind")))] = spec.get("scope") != "Cluster"
-    return scopes
 
 
 def _is_builtin(group: str) -> bool:

@@ -6,20 +6,21 @@ omits an option serves a stale rendering under the right label).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from knarr.bundle.canonical import canonical_json
 from knarr.pipeline.digest import digest_of
 from knarr.pipeline.errors import KnarrError, failure_of
 from knarr.pipeline.failure import Failure
-from knarr.renderer.core import kustomize
+from knarr.renderer.core import helm, jsonnet, kustomize
 from knarr.renderer.core.discover import FoundApp, detect
-from knarr.renderer.core.documents import App, Target
+from knarr.renderer.core.documents import App, Cluster
 from knarr.renderer.core.failures import failure
 from knarr.renderer.core.layout import Layout, folders_layout, plain_layout
 from knarr.renderer.core.limits import Limits
+from knarr.renderer.core.matrix import Clusters, Placement, group
 from knarr.renderer.core.paths import resolve
 from knarr.renderer.core.tree import Contents, File, Tree
 
@@ -62,24 +63,75 @@ class Ground:
     limits: Limits
 
 
-def spec_of(found: FoundApp, app: App, target: Target, ground: Ground) -> Spec:
-    """How `target` of `app` is rendered."""
-    origin = target.origin or app.origin
+def specs_of(found: FoundApp, app: App, placement: Placement, ground: Ground) -> tuple[tuple[Clusters, Spec], ...]:
+    """The runs that `placement` needs, each with the clusters that share it."""
+    target, origin = placement.target, placement.target.origin or app.origin
     try:
         base = resolve(found.folder, app.path, "path", origin) if app.path else found.folder
         folder = resolve(base, target.overlay, "overlay", origin) if target.overlay else base
     except KnarrError as error:
-        return Spec(failures=(failure_of(error),))
+        return ((placement.clusters, Spec(failures=(failure_of(error),))),)
     if folder and not ground.tree.is_folder(folder):
         field_name = "overlay" if target.overlay else "path"
-        return Spec(failures=(failure("KNR2305", f"{field_name}: {folder!r} does not exist", origin=origin),))
-    renderer = app.renderer or detect(ground.tree, folder)
-    match renderer:
+        missing = failure("KNR2305", f"{field_name}: {folder!r} does not exist", origin=origin)
+        return ((placement.clusters, Spec(failures=(missing,))),)
+    match app.renderer or detect(ground.tree, folder):
         case "kustomize":
-            return _kustomize(folder, ground)
-        case "plain":
-            return _plain(folder, ground)
-    return Spec(failures=(failure("KNR2405", f"the renderer {renderer!r} is not available", origin=origin),))
+            return ((placement.clusters, _kustomize(folder, ground)),)
+        case "helm":
+            return _helm(found, app, placement, folder, ground)
+        case "jsonnet":
+            return _jsonnet(app, placement, folder, ground)
+    return ((placement.clusters, _plain(folder, ground)),)
+
+
+def _helm(
+    found: FoundApp, app: App, placement: Placement, folder: str, ground: Ground
+) -> tuple[tuple[Clusters, Spec], ...]:
+    source = helm.Source(tree=ground.tree, contents=ground.contents, limits=ground.limits)
+    chart = helm.chart_of(source, folder, found.folder, app, placement.target)
+    folders = (folder, *(f.path for f in chart.values_files if not f.path.startswith(folder + "/")))
+    layout = folders_layout(ground.tree, folders, ground.limits)
+    bare = _with(_laid_out("helm", folder, folders, layout), (), chart.failures)
+
+    def options(cluster: Cluster) -> dict[str, Any] | list[Failure]:
+        return helm.options_for(found.name, chart, app, placement.target, cluster)
+
+    return _by_options(bare, placement, options)
+
+
+def _jsonnet(app: App, placement: Placement, folder: str, ground: Ground) -> tuple[tuple[Clusters, Spec], ...]:
+    program = jsonnet.program_of(ground.tree, ground.contents, ground.limits, folder, app)
+    layout = folders_layout(ground.tree, program.folders or (folder,), ground.limits)
+    bare = _with(_laid_out("jsonnet", folder, program.folders, layout), (), program.failures)
+
+    def options(cluster: Cluster) -> dict[str, Any] | list[Failure]:
+        return jsonnet.options_for(program, app, placement.target, cluster)
+
+    return _by_options(bare, placement, options)
+
+
+def _by_options(
+    bare: Spec, placement: Placement, options_for: Callable[[Cluster], dict[str, Any] | list[Failure]]
+) -> tuple[tuple[Clusters, Spec], ...]:
+    """Clusters whose options agree share a run."""
+    if bare.failures:
+        return ((placement.clusters, bare),)
+    options = {cluster.name: options_for(cluster) for cluster in placement.clusters}
+
+    def key(cluster: Cluster) -> bytes:
+        own = options[cluster.name]
+        return canonical_json(own) if isinstance(own, dict) else repr([f.message for f in own]).encode()
+
+    made = []
+    for members in group(placement.clusters, key):
+        own = options[members[0].name]
+        made.append((members, _with(bare, own if isinstance(own, dict) else {}, [] if isinstance(own, dict) else own)))
+    return tuple(made)
+
+
+def _with(spec: Spec, options: Mapping[str, Any] | tuple[()], failures: Iterable[Failure]) -> Spec:
+    return replace(spec, options=dict(options), failures=(*spec.failures, *failures))
 
 
 def _kustomize(folder: str, ground: Ground) -> Spec:

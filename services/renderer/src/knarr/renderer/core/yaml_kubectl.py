@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import yaml
 
 from knarr.pipeline.errors import Rejected, rejected
@@ -46,12 +48,12 @@ class _Loader(yaml.CSafeLoader):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """One YAML document: its value, the file, the first line (1-based), and the node tree for positions."""
+    """One document: its value, the file, the first line (1-based), and for YAML the node tree for positions."""
 
     value: Any
     file: str
     line: int
-    node: yaml.Node
+    node: yaml.Node | None = None
 
     @property
     def origin(self) -> str:
@@ -65,6 +67,10 @@ def read_documents(data: bytes, file: str, limits: Limits, *, strict: bool = Fal
     Raises Rejected: KNR2001 malformed, KNR2002 too large, KNR2003 too deep or expanded too far, KNR2004 not UTF-8.
     """
     text = _decoded(data, file, limits)
+    if not strict and data.startswith(b"{"):
+        # kubectl, too, takes what begins like this for JSON; what then is none may still be YAML.
+        with contextlib.suppress(orjson.JSONDecodeError):
+            return (Document(value=_shortened(orjson.loads(text)), file=file, line=1),)
     _refuse_depth(data, text, file, limits)
     return tuple(
         Document(
@@ -76,6 +82,15 @@ def read_documents(data: bytes, file: str, limits: Limits, *, strict: bool = Fal
         for node in _composed(text, file, limits)
         if not _is_empty(node)
     )
+
+
+def _shortened(value: Any) -> Any:
+    """Whole floats as integers, as for YAML."""
+    if isinstance(value, dict):
+        return {key: _shortened(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_shortened(item) for item in value]
+    return json_number(value) if isinstance(value, float) else value
 
 
 def position(file: str, mark: Any) -> str:

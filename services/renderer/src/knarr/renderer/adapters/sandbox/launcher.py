@@ -155,8 +155,9 @@ def _program(request: dict[str, Any]) -> int:
 def _call(request: dict[str, Any]) -> int:
     os.environ.clear()
     os.environ.update(request["environment"])
+    # Before the import: a library that starts threads would leave them unrestricted.
+    _restrict(request, (sys.prefix, sys.base_prefix, os.path.dirname(__file__)), _SYSTEM_LIBRARIES)
     module = importlib.import_module(request["module"])
-    _restrict(request, (sys.prefix, sys.base_prefix), _SYSTEM_LIBRARIES)
     return int(module.run(request["options"]))
 
 
