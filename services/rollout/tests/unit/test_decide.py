@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from knarr.pipeline.decision import AppVerdict
 from knarr.pipeline.errors import Retryable, retryable
 from knarr.pipeline.report import AppState
@@ -292,3 +293,13 @@ async def test_a_failed_transaction_leaves_no_trace_and_is_decided_again(story: 
     await story.commit(shop=(CLUSTERS, objects(4)))
     assert story.digest("c1", "shop") == digest_for("shop", objects(4))
     assert story.assignment("c1")[0].generation == 2
+
+
+async def test_what_a_late_cluster_gets_is_decided_and_told(story: Story) -> None:
+    story.clusters.append("c4")
+    await story.commit(shop=((*CLUSTERS, "c4"), objects(3)))
+    before = len(story.outbox.decisions)
+    await story.enrol("c4")
+    (decision,) = story.outbox.decisions[before:]
+    assert told(decision, "shop").clusters == ("c4",)
+    assert [a.cluster for a in decision.assignments] == ["c4"]

@@ -122,8 +122,8 @@ async def _with_reason(story: Story) -> dict[str, str]:
     async def look() -> dict[str, str] | None:
         placements = (await story.watcher.ask(f"clusters/{_BROKEN}"))["placements"]
         found = next(p for p in placements if p["app"] == "catalog")
-        texts = [u.get("message", "") for u in found["unhealthy"]] + [f["message"] for f in found["failures"]]
-        reason = next((t for t in texts if "mage" in t), "")
+        texts = [f["message"] for f in found["failures"]] + [u.get("message", "") for u in found["unhealthy"]]
+        reason = next((t for t in texts if t), "")
         return {"standing": found["standing"], "reason": reason} if reason else None
 
     told: dict[str, str] = await story.watcher.until("the agent telling the reason", look)

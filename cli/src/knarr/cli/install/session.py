@@ -72,7 +72,7 @@ class Session:
 @asynccontextmanager
 async def installation(options: UpOptions, say: Say) -> AsyncIterator[Session]:
     """Hub and agents up; all stopped at the end."""
-    fleet = find_fleet(options.fleet)
+    fleet = await asyncio.to_thread(find_fleet, options.fleet)
     clusters = options.clusters or _clusters(options, fleet)
     options.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     place = Place(options.state.resolve())

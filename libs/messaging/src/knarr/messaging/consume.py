@@ -104,7 +104,12 @@ async def _consume_for_ever(broker: Broker, what: Subscription, handle: _Message
             await broker.wait_connected(30.0)
             await _consume_once(broker, what, handle)
         except (KnarrError, nats.errors.Error, nats.js.errors.Error, OSError, TimeoutError) as error:
-            LOG.warning("consuming interrupted", stream=what.stream, durable=what.durable, error=str(error)[:200])
+            LOG.warning(
+                "consuming interrupted",
+                stream=what.stream,
+                durable=what.durable,
+                error=f"{type(error).__name__} {error}"[:200],
+            )
             await asyncio.sleep(random.uniform(0.2, 1.0))  # noqa: S311
 
 
@@ -115,7 +120,7 @@ async def _consume_once(broker: Broker, what: Subscription, handle: _MessagesHan
         while True:
             try:
                 messages = await subscription.fetch(what.batch, timeout=_FETCH_SECONDS)
-            except nats.errors.TimeoutError:
+            except TimeoutError:  # nats-py raises its own subclass, or this
                 if not broker.connected:
                     return
                 await broker.jetstream().consumer_info(what.stream, what.durable)

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from nacl.public import PrivateKey
+from nacl.signing import SigningKey
+
 from knarr.bundle.canonical import PROTECTED_KINDS
 from knarr.bundle.sealing import MasterKey
 from knarr.bundle.signing import open_body, verify_assignment
@@ -28,10 +31,9 @@ from knarr.pipeline.revision import (
 )
 from knarr.pipeline.snapshot import Commit
 from knarr.rollout.core.state import FleetState
-from knarr.rollout.decide import Authority, Rollout
+from knarr.rollout.decide import Rollout, World
+from knarr.rollout.dispatch import Authority
 from knarr.rollout.ports import Store
-from nacl.public import PrivateKey
-from nacl.signing import SigningKey
 
 EPOCH = "epoch-1"
 
@@ -87,14 +89,13 @@ class Story:
         """The clusters report for the first time (or again)."""
         for name in clusters:
             key = self.keys.setdefault(name, PrivateKey.generate())
-            await self.rollout.on_cluster_report(
-                ClusterReport(
-                    cluster=name,
-                    cluster_uid=f"{uid}-{name}",
-                    sealing_public_key=bytes(key.public_key),
-                    generation_seen=generation_seen,
-                )
+            report = ClusterReport(
+                cluster=name,
+                cluster_uid=f"{uid}-{name}",
+                sealing_public_key=bytes(key.public_key),
+                generation_seen=generation_seen,
             )
+            await self.rollout.on_cluster_reports([report])
 
     async def commit(
         self,
@@ -240,8 +241,7 @@ def make_rollout(
     state: FleetState, store: Store, outbox: MemoryOutbox, revisions: MemoryRevisions, signer: SigningKey
 ) -> Rollout:
     """A rollout with a still clock."""
-    return Rollout(
-        state=state,
+    world = World(
         store=store,
         outbox=outbox,
         revisions=revisions,
@@ -249,3 +249,4 @@ def make_rollout(
         now_ms=lambda: 1_000,
         traceparent=lambda: "",
     )
+    return Rollout(state, world)

@@ -13,61 +13,51 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, replace
 
 import structlog
-from knarr.bundle.sealing import MasterKey, content_key
-from knarr.bundle.signing import sign_assignment
-from knarr.pipeline.assignment import AssignmentHeader, BodyEncoding, DryRun
-from knarr.pipeline.decision import (
-    AppDecision,
-    AppVerdict,
-    AssignedGeneration,
-    Command,
-    CommandHandled,
-    CommandVerb,
-    RolloutDecided,
-)
+
+from knarr.bundle.sealing import content_key
+from knarr.pipeline.assignment import DryRun
+from knarr.pipeline.decision import AppDecision, AppVerdict, Command, CommandHandled, CommandVerb, RolloutDecided
 from knarr.pipeline.errors import KnarrError, failure_of, rejected
 from knarr.pipeline.failure import Failure
 from knarr.pipeline.report import AppReport, ClusterReport
-from knarr.pipeline.revision import AppOutcome, BundleRef, CommitRendered, RevisionRendered
-from knarr.rollout.core.assignment import assigned_app, body_for, fetch_spread_seconds, placements_by_cluster
-from knarr.rollout.core.decision import Decision, Send, decide, prunes_to_release, target_id
-from knarr.rollout.core.enrolment import Heard, Standing, confirmed, hear, removal_confirmed
+from knarr.pipeline.revision import AppOutcome, CommitRendered, RevisionRendered
+from knarr.pipeline.snapshot import Commit
+from knarr.rollout.core.assignment import assigned_app, fetch_spread_seconds
+from knarr.rollout.core.decision import Decision, decide, target_id
+from knarr.rollout.core.enrolment import Standing, hear
 from knarr.rollout.core.guard import GuardSettings
-from knarr.rollout.core.intake import Intake, take_in
+from knarr.rollout.core.intake import take_in
 from knarr.rollout.core.moves import wanted_refs
-from knarr.rollout.core.state import FleetState, IndexView, Member, Placement, Removal
+from knarr.rollout.core.state import FleetState
+from knarr.rollout.dispatch import Authority, Dispatcher
+from knarr.rollout.ledger import Ledger, new_bytes
 from knarr.rollout.ports import Approved, Changes, Outbox, OutgoingAssignment, Revisions, Store
-from nacl.signing import SigningKey
 
 LOG = structlog.get_logger("knarr.rollout")
-_SIGN_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Authority:
-    """What makes an assignment ours. Kept together; losing it makes a new installation."""
+class World:
+    """What the flow needs beside its state: `now_ms` Unix milliseconds, `traceparent` of the current span."""
 
-    epoch: str
-    signer: SigningKey
-    bundle_master: MasterKey
+    store: Store
+    outbox: Outbox
+    revisions: Revisions
+    authority: Authority
+    now_ms: Callable[[], int]
+    traceparent: Callable[[], str]
 
 
 class Rollout:
-    """The single writer of intent. Made by `Rollout.resume`."""
+    """The single writer of intent."""
 
-    def __init__(self, *, state: FleetState, store: Store, outbox: Outbox, revisions: Revisions, authority: Authority,
-                 now_ms: Callable[[], int], traceparent: Callable[[], str]) -> None:  # fmt: skip
+    def __init__(self, state: FleetState, world: World) -> None:
         self._state = state
-        self._store = store
-        self._outbox = outbox
-        self._revisions = revisions
-        self._authority = authority
-        self._now_ms = now_ms
-        self._traceparent = traceparent
+        self._world = world
+        self._dispatcher = Dispatcher(world.store, world.outbox, world.authority)
         self._guards = GuardSettings()
         self._lock = asyncio.Lock()
         self._stale = False
-        self._strangers: dict[str, Failure] = {}
 
     # --- what happens ---------------------------------------------------------
 
@@ -78,83 +68,104 @@ class Rollout:
             if rendered.guards_json:
                 self._guards = GuardSettings.of(rendered.guards_json)
             intake = take_in(self._state, rendered, found)
-            changes = self._changes_of_intake(intake, found)
+            ledger = Ledger(self._state)
+            ledger.take_in(intake, found)
             decision = decide(self._state, intake.apps, self._guards)
-            failed = tuple(_failed(app.app, app.clusters, app.failure_code) for app in rendered.apps
-                           if app.outcome is AppOutcome.FAILED)  # fmt: skip
             return await self._settle(
-                changes,
+                ledger,
                 decision,
                 RolloutDecided(
                     commit=rendered.commit,
                     fleet_commit=rendered.fleet_commit,
                     detached_clusters=intake.detached,
                     failures=rendered.failures,
-                    apps=failed,
+                    apps=_failed(rendered),
                 ),
             )
 
-    async def on_cluster_report(self, report: ClusterReport) -> Heard:
-        """A cluster says who it is. A first report brings it everything that the fleet wants there."""
+    async def on_cluster_reports(self, reports: Iterable[ClusterReport]) -> None:
+        """Clusters say who they are. First reports bring them everything that the fleet wants there."""
         async with self._deciding():
-            heard = hear(self._state.members.get(report.cluster), report, epoch=self._authority.epoch)
-            match heard.standing:
-                case Standing.STRANGER | Standing.OTHER_EPOCH:
-                    self._strangers[report.cluster] = _stranger(report.cluster, heard.standing)
-                    LOG.warning("cluster refused", cluster=report.cluster, standing=heard.standing.value)
-                case Standing.ENROLLED | Standing.AHEAD:
-                    await self._welcome(heard.member)
-                case Standing.KNOWN:
-                    pass
-            return heard
+            ledger = Ledger(self._state)
+            for report in reports:
+                heard = hear(self._state.members.get(report.cluster), report, epoch=self._world.authority.epoch)
+                match heard.standing:
+                    case Standing.STRANGER | Standing.OTHER_EPOCH:
+                        LOG.warning("cluster refused", cluster=report.cluster, standing=heard.standing.value)
+                    case Standing.ENROLLED | Standing.AHEAD:
+                        ledger.note_member(heard.member)
+                    case Standing.KNOWN:
+                        pass
+            if ledger.changes.members:
+                await self._welcome(ledger)
 
     async def on_app_reports(self, reports: Iterable[AppReport]) -> None:
         """Forgets baselines and tombstones that the clusters have confirmed."""
         async with self._deciding():
-            changes = Changes()
+            ledger = Ledger(self._state)
             for report in reports:
-                self._confirm(report, changes)
-            if not changes.empty():
-                await self._commit(changes)
+                ledger.confirm(report)
+            if not ledger.changes.empty():
+                await self._commit(ledger.changes)
 
     async def on_command(self, command: Command) -> CommandHandled:
         """An operator asks. Refusals are answers, with a number."""
+        outcome = CommandHandled(command_id=command.command_id, accepted=True, handled_at_ms=self._world.now_ms())
         async with self._deciding():
-            outcome = CommandHandled(command_id=command.command_id, accepted=True, handled_at_ms=self._now_ms())
             try:
                 await self._obey(command)
             except KnarrError as error:
                 outcome = replace(outcome, accepted=False, failure=failure_of(error))
-        await self._outbox.handled(outcome)
+        await self._world.outbox.handled(outcome)
         return outcome
 
     async def publish_what_is_missing(self) -> int:
         """Publishes again what the store holds as unpublished or the stream has lost; how many assignments."""
         async with self._deciding():
-            outgoing, decisions = await self._store.unpublished()
-            placed = self._clusters_with_content()
-            lost = await self._outbox.missing_assignments(sorted(placed))
+            outgoing, decisions = await self._world.store.unpublished()
+            lost = await self._world.outbox.missing_assignments(sorted(self._clusters_with_content()))
             known = {o.cluster for o in outgoing}
             outgoing += [OutgoingAssignment(cluster=c) for c in lost if c not in known]
-            await self._publish(outgoing, decisions)
+            await self._dispatcher.publish(self._state, outgoing, decisions)
             return len(outgoing)
+
+    # --- deciding ---------------------------------------------------------------
 
     @contextlib.asynccontextmanager
     async def _deciding(self) -> AsyncIterator[None]:
         async with self._lock:
             if self._stale:
-                self._state = await self._store.load()
+                self._state = await self._world.store.load()
                 self._stale = False
             yield
 
     async def _commit(self, changes: Changes) -> None:
         try:
-            await self._store.commit(changes)
+            await self._world.store.commit(changes)
         except BaseException:
             self._stale = True
             raise
 
-    # --- commit -----------------------------------------------------------------
+    async def _settle(self, ledger: Ledger, decision: Decision, told: RolloutDecided) -> RolloutDecided:
+        """Takes a decision into the state, stores it all in one transaction, publishes."""
+        ledger.apply(decision)
+        trace = self._world.traceparent()
+        spread = fetch_spread_seconds(new_bytes(decision.sends))
+        members = sorted((m for m in self._state.members.values() if m.in_fleet), key=lambda m: m.name)
+        ledger.changes.decision = replace(
+            told,
+            epoch=self._world.authority.epoch,
+            apps=(*told.apps, *decision.apps),
+            assignments=ledger.next_generations(traceparent=trace, spread_seconds=spread),
+            decided_at_ms=self._world.now_ms(),
+            traceparent=trace,
+            unenrolled_clusters=tuple(m.name for m in members if not m.enrolled),
+            clusters=tuple(m.name for m in members),
+        )
+        await self._commit(ledger.changes)
+        outgoing, decisions = await self._world.store.unpublished()
+        await self._dispatcher.publish(self._state, outgoing, decisions)
+        return decisions[-1] if decisions else ledger.changes.decision
 
     async def _revisions_named(self, rendered: CommitRendered) -> dict[str, RevisionRendered]:
         found: dict[str, RevisionRendered] = {}
@@ -164,152 +175,30 @@ class Rollout:
             now = self._state.targets.get(app.app)
             if now is not None and now.revision.revision == app.revision and not now.gone:
                 continue
-            revision = await self._revision_named(app.app, app.revision)
-            if revision is not None:
-                found[app.app] = revision
+            newest = await self._world.revisions.newest(app.app)
+            if newest is None or newest.revision != app.revision:
+                # Overwritten by a newer commit, whose CommitRendered follows; or an older one that the store knows.
+                newest = await self._world.store.revision(app.revision)
+            if newest is not None:
+                found[app.app] = newest
         return found
 
-    async def _revision_named(self, app: str, revision: str) -> RevisionRendered | None:
-        newest = await self._revisions.newest(app)
-        if newest is not None and newest.revision == revision:
-            return newest
-        # Overwritten by a newer commit, whose CommitRendered follows; or an older one, which the store may know.
-        return await self._store.revision(revision)
-
-    def _changes_of_intake(self, intake: Intake, found: dict[str, RevisionRendered]) -> Changes:
-        """Takes the intake into the state and notes what has to be stored of it."""
-        changes = Changes(members=list(intake.members.values()), revisions=list(found.values()))
-        for revision in found.values():
-            for index in revision.indexes:
-                if index.digest not in self._state.indexes:
-                    self._state.indexes[index.digest] = IndexView.of(index)
-                    changes.indexes.append(index)
-        self._state.members |= intake.members
-        self._state.targets |= intake.targets
-        changes.targets |= intake.targets
-        if intake.failing != self._state.failing:
-            self._state.failing = dict(intake.failing)
-            changes.failing = self._state.failing
-        return changes
-
-    async def _settle(self, changes: Changes, decision: Decision, told: RolloutDecided) -> RolloutDecided:
-        """Applies a decision to the state, stores it all in one transaction, publishes."""
-        touched = self._apply_sends(decision.sends, changes)
-        touched |= self._release_prunes(changes, touched)
-        self._mark_targets(decision, changes)
-        assigned = self._next_generations(touched, changes)
-        spread = fetch_spread_seconds(_new_bytes(decision.sends))
-        trace = self._traceparent()
-        changes.outgoing += [
-            OutgoingAssignment(cluster=c, traceparent=trace, spread_seconds=spread) for c in sorted(touched)
-        ]
-        told = replace(
-            told,
-            epoch=self._authority.epoch,
-            apps=(*told.apps, *decision.apps),
-            assignments=assigned,
-            decided_at_ms=self._now_ms(),
-            traceparent=trace,
-            unenrolled_clusters=tuple(
-                sorted(n for n, m in self._state.members.items() if m.in_fleet and not m.enrolled)
-            ),
-            clusters=tuple(sorted(n for n, m in self._state.members.items() if m.in_fleet)),
-        )
-        changes.decision = told
-        await self._commit(changes)
-        outgoing, decisions = await self._store.unpublished()
-        await self._publish(outgoing, decisions)
-        return decisions[-1] if decisions else told
-
-    def _apply_sends(self, sends: Iterable[Send], changes: Changes) -> set[str]:
-        touched: set[str] = set()
-        for send in sends:
-            move, key = send.move, (send.move.app, send.move.cluster)
-            placed = self._state.placements.setdefault(move.app, {})
-            leaving = self._state.removals.setdefault(move.app, {})
-            now, was_leaving = placed.get(move.cluster), leaving.get(move.cluster)
-            baseline = now.baseline if now else was_leaving.baseline if was_leaving else ()
-            touched.add(move.cluster)
-            if move.ref is None:
-                placed.pop(move.cluster, None)
-                generation = self._state.members[move.cluster].generation + 1
-                removal = Removal(since_generation=generation, revision=move.revision, baseline=baseline)
-                leaving[move.cluster] = changes.removals[key] = removal
-                changes.placements[key] = None
-                continue
-            placement = _placement(move.ref, move.revision, baseline, send)
-            placed[move.cluster] = changes.placements[key] = placement
-            if leaving.pop(move.cluster, None) is not None:
-                changes.removals[key] = None
-        return touched
-
-    def _release_prunes(self, changes: Changes, touched: set[str]) -> set[str]:
-        """Placements whose deletions waited for a failed app that has rendered since."""
-        released = set()
-        for app, cluster in prunes_to_release(self._state):
-            placement = replace(self._state.placements[app][cluster], defer_prune=False)
-            self._state.placements[app][cluster] = placement
-            changes.placements[(app, cluster)] = placement
-            released.add(cluster)
-        return released
-
-    def _mark_targets(self, decision: Decision, changes: Changes) -> None:
-        for told in decision.apps:
-            target = self._state.targets[told.app]
-            held = told.verdict in (AppVerdict.HELD, AppVerdict.REFUSED)
-            released = target.released if held or target.gone else target.revision
-            after = replace(target, held=held, released=released)
-            if after != target or told.app in changes.targets:
-                self._state.targets[told.app] = after
-                changes.targets[told.app] = after
-
-    def _next_generations(self, touched: set[str], changes: Changes) -> tuple[AssignedGeneration, ...]:
-        noted = {m.name: m for m in changes.members}
-        for cluster in touched:
-            member = self._state.members[cluster]
-            noted[cluster] = self._state.members[cluster] = replace(member, generation=member.generation + 1)
-        changes.members = list(noted.values())
-        return tuple(
-            AssignedGeneration(cluster=c, generation=self._state.members[c].generation) for c in sorted(touched)
-        )
-
-    # --- reports ----------------------------------------------------------------
-
-    async def _welcome(self, member: Member) -> None:
-        """A cluster can be sealed for now (again): it gets what the fleet wants there, at a fresh generation."""
-        self._strangers.pop(member.name, None)
-        self._state.members[member.name] = member
-        only = frozenset({member.name})
+    async def _welcome(self, ledger: Ledger) -> None:
+        """Clusters can be sealed for now (again): each gets what the fleet wants there, at a fresh generation."""
+        only = frozenset(m.name for m in ledger.changes.members)
+        already = {c for c in only if any(c in placed for placed in self._state.placements.values())}
         decision = decide(self._state, tuple(self._state.targets), self._guards, only=only)
-        changes = Changes(members=[member])
-        already = any(member.name in placed for placed in self._state.placements.values())
-        if not decision.sends and not already:
-            await self._commit(changes)
+        ledger.touched |= already
+        # A held app stays held as it was told; here only what went out is worth telling.
+        told = tuple(a for a in decision.apps if a.verdict is AppVerdict.ASSIGNED)
+        commit = newest_commit(self._state, tuple(a.app for a in told))
+        if commit is None:
+            ledger.apply(replace(decision, apps=()))
+            ledger.next_generations()
+            await self._commit(ledger.changes)
+            await self._dispatcher.publish(self._state, *await self._world.store.unpublished())
             return
-        touched = self._apply_sends(decision.sends, changes) | only
-        self._next_generations(touched, changes)
-        changes.outgoing = [OutgoingAssignment(cluster=member.name, traceparent=self._traceparent())]
-        await self._commit(changes)
-        outgoing, decisions = await self._store.unpublished()
-        await self._publish(outgoing, decisions)
-
-    def _confirm(self, report: AppReport, changes: Changes) -> None:
-        key = (report.app, report.cluster)
-        placement = self._state.placements.get(report.app, {}).get(report.cluster)
-        if placement is not None and (after := confirmed(placement, report)) is not None:
-            self._state.placements[report.app][report.cluster] = after
-            changes.placements[key] = after
-        removal = self._state.removals.get(report.app, {}).get(report.cluster)
-        if removal is not None and removal_confirmed(removal, report):
-            del self._state.removals[report.app][report.cluster]
-            changes.removals[key] = None
-            self._forget_if_done(report.app, changes)
-
-    def _forget_if_done(self, app: str, changes: Changes) -> None:
-        target = self._state.targets.get(app)
-        if target and target.gone and not self._state.placements.get(app) and not self._state.removals.get(app):
-            del self._state.targets[app]
-            changes.targets[app] = None
+        await self._settle(ledger, replace(decision, apps=told), RolloutDecided(commit=commit, fleet_commit=commit))
 
     # --- commands ---------------------------------------------------------------
 
@@ -328,104 +217,53 @@ class Rollout:
         app = next((a for a, t in self._state.targets.items() if target_id(t) == command.revision), None)
         if app is None:
             raise rejected("KNR3030", f"no revision {command.revision[:80]!r} is wanted now")
-        unapproved = self._unapproved_placements(app, command.revision)
+        placed = self._state.placements.get(app, {})
+        unapproved = [c for c, p in placed.items() if p.revision == command.revision and not p.approved]
         if not self._state.targets[app].held and not unapproved:
             raise rejected("KNR3030", f"revision {command.revision} of app {app} is not held")
         self._state.approvals.add(command.revision)
-        changes = Changes(approvals=[Approved(revision=command.revision, actor=command.actor, reason=command.reason)])
+        ledger = Ledger(self._state)
+        ledger.changes.approvals = [Approved(revision=command.revision, actor=command.actor, reason=command.reason)]
         decision = decide(self._state, (app,), self._guards)
         if not decision.sends:
-            self._approve_in_place(app, unapproved, changes)
+            # It was sent already, and agents hold it by their own budget: open that.
+            for cluster in unapproved:
+                ledger.put(app, cluster, replace(placed[cluster], approved=True))
         revision = self._state.targets[app].revision
-        await self._settle(
-            changes,
-            decision,
-            RolloutDecided(commit=revision.commit, fleet_commit=revision.fleet_commit, command_id=command.command_id),
-        )
-
-    def _unapproved_placements(self, app: str, revision: str) -> list[str]:
-        placed = self._state.placements.get(app, {})
-        return [c for c, p in placed.items() if p.revision == revision and not p.approved]
-
-    def _approve_in_place(self, app: str, clusters: list[str], changes: Changes) -> None:
-        """The revision was sent already, and agents hold it by their own budget: open that."""
-        for cluster in clusters:
-            placement = replace(self._state.placements[app][cluster], approved=True)
-            self._state.placements[app][cluster] = changes.placements[(app, cluster)] = placement
-        self._next_generations(set(clusters), changes)
-        changes.outgoing += [OutgoingAssignment(cluster=c) for c in clusters]
+        told = RolloutDecided(commit=revision.commit, fleet_commit=revision.fleet_commit, command_id=command.command_id)
+        await self._settle(ledger, decision, told)
 
     async def _ask_for_plan(self, command: Command) -> None:
         target = self._state.targets.get(command.app)
         member = self._state.members.get(command.cluster)
         if target is None or member is None or not member.enrolled:
             raise rejected("KNR3031", f"cluster {command.cluster!r} or app {command.app!r} is not known")
-        revision = await self._store.revision(command.revision) if command.revision else target.revision
-        ref = wanted_refs(revision).get(command.cluster) if revision and revision.app == command.app else None
-        if ref is None:
+        revision = target.revision
+        if command.revision:
+            revision = await self._world.store.revision(command.revision) or revision
+        ref = wanted_refs(revision).get(command.cluster)
+        if ref is None or revision.app != command.app:
             raise rejected("KNR3031", f"the revision has no bundle of app {command.app} for {command.cluster}")
+        key = content_key(self._world.authority.bundle_master, ref.digest)
         asked = DryRun(
             request_id=command.command_id,
-            app=assigned_app(command.app, ref, content_key(self._authority.bundle_master, ref.digest)),
-            asked_at_ms=self._now_ms(),
+            app=assigned_app(command.app, ref, key),
+            asked_at_ms=self._world.now_ms(),
         )
-        changes = Changes()
-        self._next_generations({command.cluster}, changes)
-        await self._commit(changes)
-        await self._send_assignments([OutgoingAssignment(cluster=command.cluster)], dry_runs=(asked,))
+        ledger = Ledger(self._state)
+        ledger.touched.add(command.cluster)
+        ledger.next_generations()
+        outgoing, ledger.changes.outgoing = ledger.changes.outgoing, []
+        await self._commit(ledger.changes)
+        await self._dispatcher.send(self._state, outgoing, dry_runs=(asked,))
 
     async def _forget_identity(self, cluster: str) -> None:
         member = self._state.members.get(cluster)
         if member is None:
             raise rejected("KNR3031", f"cluster {cluster!r} is not known")
-        after = replace(member, uid="", sealing_key=b"")
-        self._state.members[cluster] = after
-        self._strangers.pop(cluster, None)
-        await self._store.commit(Changes(members=[after]))
-
-    # --- publishing -------------------------------------------------------------
-
-    async def _publish(self, outgoing: list[OutgoingAssignment], decisions: list[RolloutDecided]) -> None:
-        sent = await self._send_assignments(outgoing)
-        for decision in decisions:
-            await self._outbox.decided(decision)
-        if sent or decisions:
-            await self._store.mark_published(sent, [d.number for d in decisions])
-
-    async def _send_assignments(
-        self, outgoing: list[OutgoingAssignment], dry_runs: tuple[DryRun, ...] = ()
-    ) -> list[str]:
-        by_cluster = placements_by_cluster(self._state, [o.cluster for o in outgoing])
-        for start in range(0, len(outgoing), _SIGN_AT_ONCE):
-            batch = outgoing[start : start + _SIGN_AT_ONCE]
-            async with asyncio.TaskGroup() as tasks:
-                for out in batch:
-                    signed = self._signed(out, by_cluster[out.cluster], dry_runs)
-                    if signed is not None:
-                        tasks.create_task(self._outbox.assignment(out.cluster, signed))
-        return [o.cluster for o in outgoing]
-
-    def _signed(self, out: OutgoingAssignment, apps: list[str], dry_runs: tuple[DryRun, ...]) -> bytes | None:
-        member = self._state.members[out.cluster]
-        if not member.enrolled:
-            return None
-        header = AssignmentHeader(
-            epoch=self._authority.epoch,
-            cluster=out.cluster,
-            cluster_uid=member.uid,
-            generation=member.generation,
-            body_encoding=BodyEncoding.SEALED_BOX,
-        )
-        body = body_for(
-            self._state,
-            out.cluster,
-            apps,
-            key_of=lambda digest: content_key(self._authority.bundle_master, digest),
-            spread_seconds=out.spread_seconds,
-            traceparent=out.traceparent,
-            dry_runs=dry_runs,
-        )
-        return sign_assignment(header, body, recipient=member.sealing_key, signer=self._authority.signer)
+        ledger = Ledger(self._state)
+        ledger.note_member(replace(member, uid="", sealing_key=b""))
+        await self._commit(ledger.changes)
 
     def _clusters_with_content(self) -> set[str]:
         found = {c for placed in self._state.placements.values() for c in placed}
@@ -433,29 +271,20 @@ class Rollout:
         return {c for c in found if c in self._state.members and self._state.members[c].enrolled}
 
 
-def _placement(ref: BundleRef, revision: str, baseline: tuple[bytes, ...], send: Send) -> Placement:
-    kept = () if send.approved else tuple(d for d in baseline if d != ref.digest)
-    return Placement(
-        ref=ref,
-        revision=revision,
-        baseline=(*kept, ref.digest),
-        approved=send.approved,
-        defer_prune=send.defer_prune,
+def newest_commit(state: FleetState, apps: tuple[str, ...]) -> Commit | None:
+    """The newest commit among those that made the apps' revisions; None without an app."""
+    commits = [c for a in apps if (c := state.targets[a].revision.commit) is not None]
+    return max(commits, key=lambda c: c.number, default=None)
+
+
+def _failed(rendered: CommitRendered) -> tuple[AppDecision, ...]:
+    return tuple(
+        AppDecision(
+            app=app.app,
+            verdict=AppVerdict.FAILED,
+            clusters=app.clusters,
+            failures=(Failure(code=app.failure_code),),
+        )
+        for app in rendered.apps
+        if app.outcome is AppOutcome.FAILED
     )
-
-
-def _new_bytes(sends: Iterable[Send]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for send in sends:
-        if send.move.ref is not None:
-            found[send.move.cluster] = found.get(send.move.cluster, 0) + send.move.ref.sealed_size
-    return found
-
-
-def _failed(app: str, clusters: tuple[str, ...], code: str) -> AppDecision:
-    return AppDecision(app=app, verdict=AppVerdict.FAILED, clusters=clusters, failures=(Failure(code=code),))
-
-
-def _stranger(cluster: str, standing: Standing) -> Failure:
-    code = "KNR3020" if standing is Standing.STRANGER else "KNR3021"
-    return failure_of(rejected(code, f"cluster {cluster}: {standing.value}"))

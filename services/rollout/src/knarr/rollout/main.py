@@ -8,22 +8,24 @@ import time
 from contextlib import AsyncExitStack
 
 import structlog
+from nacl.signing import SigningKey
+
 from knarr.bundle.sealing import MasterKey
 from knarr.messaging.broker import Broker
 from knarr.messaging.consume import Received, Subscription, consume, consume_batches
 from knarr.messaging.streams import COMMANDS, REPORTS, REVISIONS
 from knarr.messaging.tracing import current_traceparent
 from knarr.pipeline.decision import Command
-from knarr.pipeline.errors import Retryable, rejected
+from knarr.pipeline.errors import Retryable
 from knarr.pipeline.report import AppReport, ClusterReport
 from knarr.pipeline.revision import CommitRendered
 from knarr.rollout.adapters.nats import NatsOutbox, NatsRevisions
-from knarr.rollout.adapters.postgres.store import leading_store
-from knarr.rollout.decide import Authority, Rollout
+from knarr.rollout.adapters.postgres.store import PostgresStore, leading_store
+from knarr.rollout.decide import Rollout, World
+from knarr.rollout.dispatch import Authority
 from knarr.rollout.settings import Settings, read_settings
 from knarr.service.health import health_server
 from knarr.service.process import run_service
-from nacl.signing import SigningKey
 
 LOG = structlog.get_logger("knarr.rollout")
 
@@ -42,25 +44,28 @@ async def serve(settings: Settings) -> None:
         )
         await broker.wait_connected(60.0)
         store = await stack.enter_async_context(leading_store(settings.dsn))
-        rollout = Rollout(
-            state=await store.load(),
-            store=store,
-            outbox=NatsOutbox(broker),
-            revisions=NatsRevisions(broker),
-            authority=Authority(
-                epoch=settings.epoch,
-                signer=SigningKey(settings.signing_seed),
-                bundle_master=MasterKey(settings.bundle_master),
-            ),
-            now_ms=lambda: int(time.time() * 1000),
-            traceparent=current_traceparent,
-        )
+        rollout = Rollout(await store.load(), _world(settings, broker, store))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_mend(rollout, settings.check_seconds))
             tasks.create_task(consume(broker, _RENDERED, lambda m: _rendered(rollout, m)))
             tasks.create_task(consume(broker, _COMMANDS, lambda m: _command(rollout, m)))
-            tasks.create_task(consume(broker, _CLUSTERS, lambda m: _cluster(rollout, m)))
+            tasks.create_task(consume_batches(broker, _CLUSTERS, lambda ms: _clusters(rollout, ms)))
             tasks.create_task(consume_batches(broker, _APPS, lambda ms: _apps(rollout, ms)))
+
+
+def _world(settings: Settings, broker: Broker, store: PostgresStore) -> World:
+    return World(
+        store=store,
+        outbox=NatsOutbox(broker),
+        revisions=NatsRevisions(broker),
+        authority=Authority(
+            epoch=settings.epoch,
+            signer=SigningKey(settings.signing_seed),
+            bundle_master=MasterKey(settings.bundle_master),
+        ),
+        now_ms=lambda: int(time.time() * 1000),
+        traceparent=current_traceparent,
+    )
 
 
 _RENDERED = Subscription(
@@ -109,20 +114,20 @@ async def _command(rollout: Rollout, message: Received) -> None:
     LOG.info("command handled", verb=message.value.verb.value, accepted=outcome.accepted)
 
 
-async def _cluster(rollout: Rollout, message: Received) -> None:
-    await rollout.on_cluster_report(_of_its_subject(message))
+async def _clusters(rollout: Rollout, messages: list[Received]) -> None:
+    await rollout.on_cluster_reports([m.value for m in messages if _of_its_subject(m)])
 
 
 async def _apps(rollout: Rollout, messages: list[Received]) -> None:
-    await rollout.on_app_reports([m.value for m in messages if m.value.cluster == m.subject.split(".")[1]])
+    await rollout.on_app_reports([m.value for m in messages if _of_its_subject(m)])
 
 
-def _of_its_subject(message: Received) -> ClusterReport:
+def _of_its_subject(message: Received) -> bool:
     """The broker proves the subject's cluster, not the one in the body: they must be the same."""
-    report: ClusterReport = message.value
-    if report.cluster != message.subject.split(".")[1]:
-        raise rejected("KNR3020", f"a report on {message.subject} speaks for cluster {report.cluster[:63]!r}")
-    return report
+    if message.value.cluster == message.subject.split(".")[1]:
+        return True
+    LOG.warning("report speaks for another cluster", subject=message.subject, claims=message.value.cluster[:63])
+    return False
 
 
 async def _mend(rollout: Rollout, seconds: float) -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import asyncpg
+
 from knarr.pipeline.codec import decode, encode
 from knarr.pipeline.decision import RolloutDecided
 from knarr.pipeline.errors import retryable
