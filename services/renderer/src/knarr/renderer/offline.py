@@ -18,7 +18,7 @@ from knarr.renderer.adapters.jsonnet import Jsonnet
 from knarr.renderer.adapters.kustomize import Kustomize
 from knarr.renderer.adapters.offline import OfflineBundles, OfflineFacts, OfflineRevisions, OfflineSnapshots
 from knarr.renderer.adapters.sandbox.box import Sandbox, unconfined_because
-from knarr.renderer.app import AppRenderer
+from knarr.renderer.app import AppRenderer, Finished
 from knarr.renderer.core.limits import Limits
 from knarr.renderer.ports import Cache, FactsRead, Snapshot, Tool
 from knarr.renderer.raws import Raws
@@ -37,6 +37,7 @@ class Result:
     """What a commit makes of a fleet. `plain` holds the bundles' bytes by digest."""
 
     rendered: CommitRendered
+    finished: Mapping[AppName, Finished]
     revisions: Mapping[AppName, RevisionRendered]
     failures: Mapping[AppName, RenderFailed]
     plain: Mapping[bytes, bytes]
@@ -64,9 +65,11 @@ class Offline:
             limits=self._limits,
             now_ms=lambda: 0,
         )
-        rendered = await Renderer(parts).render(FLEET_SOURCE)
+        renderer = Renderer(parts)
+        rendered = await renderer.render(FLEET_SOURCE)
         return Result(
             rendered=rendered,
+            finished=renderer.finished,
             revisions=revisions.revisions,
             failures=revisions.failures,
             plain=self.bundles.plain,

@@ -80,6 +80,11 @@ class Renderer:
         self._surveyor = Surveyor(parts.limits)
         self._last: dict[AppName, tuple[bytes, Finished]] = {}
 
+    @property
+    def finished(self) -> Mapping[AppName, Finished]:
+        """What became of every app when it was last rendered."""
+        return {name: finished for name, (_, finished) in self._last.items()}
+
     async def render(self, source: SourceName) -> CommitRendered:
         """Renders what `source` holds now (for the fleet's own source: every app) and closes the commit.
 

@@ -12,6 +12,12 @@ ENTRIES: tuple[Entry, ...] = (
         "Set what the message names and start the process again.",
     ),
     Entry(
+        "KNR6201",
+        "No such fleet repository or commit on this machine",
+        "The folder, commit or checkout that the command names does not exist here.",
+        "Name the fleet repository's folder with --fleet, and a commit, branch or tag that it has.",
+    ),
+    Entry(
         "KNR6202",
         "Two contexts give one cluster name",
         "A cluster's default name is its context, lower-cased, other characters a hyphen; two contexts came out alike.",

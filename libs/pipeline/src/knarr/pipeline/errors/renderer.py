@@ -141,6 +141,18 @@ ENTRIES: tuple[Entry, ...] = (
         "The app's folder has no kustomization.yaml, but a folder below it has: base and overlays would all be applied.",
         _KEPT + "Name the folder to render as `path` or as a target's `overlay`.",
     ),
+    Entry(
+        "KNR2108",
+        "No such app",
+        "The fleet holds no app of this name at this commit.",
+        "Use one of the names that the message lists.",
+    ),
+    Entry(
+        "KNR2109",
+        "The app does not go to this cluster",
+        "None of its targets matches the cluster.",
+        "Use one of the clusters that the message lists, or correct the targets.",
+    ),
     # --- variables ----------------------------------------------------------------------------------------------
     Entry(
         "KNR2201",
@@ -361,6 +373,12 @@ ENTRIES: tuple[Entry, ...] = (
         "A label that is Knarr's own",
         "Knarr marks its objects with it; Git must not.",
         _KEPT + "Remove the label.",
+    ),
+    Entry(
+        "KNR2514",
+        "An object claimed by two apps",
+        "In one cluster two apps hold the same object; the first one keeps it, the other is refused.",
+        "Let one app hold it. A move in one commit is a transfer.",
     ),
     # --- snapshots and publishing -------------------------------------------------------------------------------
     Entry(
