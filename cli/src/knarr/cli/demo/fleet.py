@@ -54,6 +54,11 @@ def example_files() -> dict[str, str]:
     return {str(p.relative_to(root)): p.read_text() for p in sorted(root.rglob("*")) if p.is_file()}
 
 
+def fleet_documents(files: dict[str, str]) -> dict[str, str | None]:
+    """fleet.yaml and the clusters, without an app."""
+    return {name: text for name, text in files.items() if not name.startswith("apps/")}
+
+
 def cluster_names(files: dict[str, str]) -> tuple[str, ...]:
     """The clusters that the example documents."""
     return tuple(Path(name).stem for name in files if name.startswith("clusters/"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from knarr.cli.api import Api
 from knarr.cli.demo.clusters import Clusters, real_clusters, simulated_clusters
-from knarr.cli.demo.fleet import Repository, cluster_names, example_files
+from knarr.cli.demo.fleet import Repository, cluster_names, example_files, fleet_documents
 from knarr.cli.demo.narrator import Narrator
 from knarr.cli.demo.story import OFFLINE, Story, tell
 from knarr.cli.demo.watching import Watcher
@@ -32,7 +32,7 @@ async def run_demo(state: Path, *, once: bool, real: bool) -> None:
         server = await stack.enter_async_context(GitServer(state / "git"))
         git = server.create("shop")
         repository = Repository(git=git, webhook_secret=Identity(state / "keys").webhook_secret_file.read_bytes())
-        first = await repository.commit("The shop, as it was yesterday", dict(files))
+        await repository.commit("A fleet of a dozen clusters", fleet_documents(files))
         options = _options(state, server.http_url("shop"), clusters)
         session = await stack.enter_async_context(installation(options, narrator.fact))
         narrator.fact(f"page   {session.hub.page_url}", colour="cyan")
@@ -44,7 +44,6 @@ async def run_demo(state: Path, *, once: bool, real: bool) -> None:
             narrator=narrator,
             watcher=Watcher(api, narrator, str(state)),
             files=files,
-            first=first,
         )
         await _tell_watched(story, session, narrator)
         if once:

@@ -24,7 +24,7 @@ _DONE = ("healthy", "unchanged")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """Who and what takes part. `files` are the example's; `first` is the commit that they came with."""
+    """Who and what takes part. `files` are the example's."""
 
     clusters: Clusters
     repository: Repository
@@ -32,7 +32,6 @@ class Story:
     narrator: Narrator
     watcher: Watcher
     files: dict[str, str]
-    first: str
 
     async def commit(self, message: str, files: dict[str, str | None]) -> str:
         """Pushed, and told to the fetcher by webhook."""
@@ -53,8 +52,18 @@ async def tell(story: Story) -> None:
 
 
 async def _first_commit(story: Story) -> None:
-    story.narrator.chapter(f"The first commit goes to {len(story.clusters.local)} clusters")
-    await story.watcher.commit(story.first, _DONE, seconds=120)
+    total = len(story.clusters.local)
+
+    async def enrolled() -> bool:
+        clusters = (await story.watcher.ask("clusters", limit="1000"))["items"]
+        return sum(1 for c in clusters if c["member"] and c["heard_at_ms"]) == total
+
+    await story.watcher.until("every cluster enrolling", enrolled)
+    story.narrator.fact(f"{total} agents have dialled out and enrolled")
+    story.narrator.chapter(f"The first commit goes to {total} clusters")
+    apps: dict[str, str | None] = {n: t for n, t in story.files.items() if n.startswith("apps/")}
+    sha = await story.commit("The shop: five apps", apps)
+    await story.watcher.commit(sha, _DONE, seconds=120)
     story.narrator.fact(fleet_line(await story.watcher.ask("summary")), colour="green")
 
 
