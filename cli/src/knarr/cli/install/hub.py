@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -34,6 +34,7 @@ class HubOptions:
     fleet_path: str = ""
     poll_seconds: float = 5.0
     clusters: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,7 +82,7 @@ async def running_hub(place: Place, identity: Identity, options: HubOptions, say
         await _make_schemas(postgres)
         hub = Hub(nats=nats, postgres=postgres, identity=identity, place=place, ports=ports)
         for name in SERVICES:
-            environment = {**_common(hub, name), **_own(hub, name, options)}
+            environment = {**_common(hub, name), **_own(hub, name, options), **options.environment}
             part = Part(name, f"knarr.{name}", environment, place.logs, ports[name])
             stack.push_async_callback(part.stop)
             hub.parts.append(part)

@@ -8,11 +8,11 @@ import os
 import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from knarr.cli.install.agents import agent_parts
+from knarr.cli.install.agents import Wishes, agent_parts
 from knarr.cli.install.clusters import LocalCluster, from_contexts, simulated, without_clash
 from knarr.cli.install.fleet import FleetPlace, find_fleet
 from knarr.cli.install.hub import Hub, HubOptions, running_hub
@@ -37,6 +37,9 @@ class UpOptions:
     # Given by the demo, which makes its own clusters; `apart` have an agent process each, so that one can be stopped.
     clusters: tuple[LocalCluster, ...] = ()
     apart: frozenset[str] = frozenset()
+    # Given by tests and benchmarks: variables over those of every process, and how often a cluster says that it lives.
+    environment: Mapping[str, str] = field(default_factory=dict)
+    heartbeat_seconds: float = 60.0
 
     @staticmethod
     def of(asked: Mapping[str, Any]) -> UpOptions:
@@ -78,11 +81,21 @@ async def installation(options: UpOptions, say: Say) -> AsyncIterator[Session]:
     place = Place(options.state.resolve())
     identity = Identity(place.keys)
     hub_options = HubOptions(
-        fleet=fleet, fleet_ref=options.ref, poll_seconds=options.poll, clusters=tuple(c.name for c in clusters)
+        fleet=fleet,
+        fleet_ref=options.ref,
+        poll_seconds=options.poll,
+        clusters=tuple(c.name for c in clusters),
+        environment=options.environment,
     )
     async with AsyncExitStack() as stack:
         hub = await stack.enter_async_context(running_hub(place, identity, hub_options, say))
-        agents = agent_parts(hub, clusters, options.adopt, options.apart)
+        wishes = Wishes(
+            adopt=options.adopt,
+            apart=options.apart,
+            environment=options.environment,
+            heartbeat_seconds=options.heartbeat_seconds,
+        )
+        agents = agent_parts(hub, clusters, wishes)
         for part in agents:
             stack.push_async_callback(part.stop)
         say(f"starting the agents of {len(clusters)} clusters")

@@ -39,7 +39,6 @@ from knarr.service.health import health_server
 from knarr.service.process import run_service
 
 LOG = structlog.get_logger("knarr.renderer")
-_LOOK_SECONDS = 30.0
 
 
 async def run(settings: Settings) -> None:
@@ -75,10 +74,10 @@ async def run(settings: Settings) -> None:
         )
         ready = {"broker": lambda: "" if broker.connected else "not connected"}
         await stack.enter_async_context(health_server(settings.listen, ready))
-        await _serve(broker, renderer, bundles)
+        await _serve(broker, renderer, bundles, settings.check_seconds)
 
 
-async def _serve(broker: Broker, renderer: Renderer, bundles: NatsBundles) -> None:
+async def _serve(broker: Broker, renderer: Renderer, bundles: NatsBundles, check_seconds: float) -> None:
     turn = asyncio.Lock()
 
     async def render(source: SourceName) -> None:
@@ -122,14 +121,14 @@ async def _serve(broker: Broker, renderer: Renderer, bundles: NatsBundles) -> No
                 facts,
             )
         )
-        group.create_task(_watch_streams(broker, lambda: render(FLEET_SOURCE)))
+        group.create_task(_watch_streams(broker, lambda: render(FLEET_SOURCE), check_seconds))
 
 
-async def _watch_streams(broker: Broker, render_all: Callable[[], Awaitable[None]]) -> None:
+async def _watch_streams(broker: Broker, render_all: Callable[[], Awaitable[None]], check_seconds: float) -> None:
     """Publishes everything again when a stream that holds our results was made anew."""
     known = ""
     while True:
-        await asyncio.sleep(_LOOK_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+        await asyncio.sleep(check_seconds * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
         try:
             js = broker.jetstream()
             made = " ".join([str((await js.stream_info(name)).created) for name in (BLOBS, REVISIONS)])

@@ -25,6 +25,7 @@ class Settings:
     kustomize: tuple[str, ...]
     allow_unconfined: bool
     limits: Limits
+    check_seconds: float = 30.0  # between looks for streams that were made anew
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -45,6 +46,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             seconds=reader.number("KNARR_RENDER_SECONDS", 30.0),
             memory_bytes=reader.whole("KNARR_RENDER_MEMORY_MIB", 1024) * MEBIBYTE,
         ),
+        check_seconds=reader.number("KNARR_CHECK_SECONDS", 30.0),
     )
     reader.done()
     return settings
