@@ -78,6 +78,7 @@ class Follower:
                 LOG.exception("look failed", source=self.source.name)
                 await self._failed(bug("KNR1040", f"looking at {self.source.name} failed unexpectedly"))
             self.looked = True
+            _end_if_cancelled()
             await self._wait()
             if code in _LOGIN_TROUBLE:
                 return
@@ -126,3 +127,10 @@ class Follower:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
+
+
+def _end_if_cancelled() -> None:
+    """Python 3.11's wait_for, which nats-py uses, loses a cancellation that comes together with the answer."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from knarr.fetcher.core.tree import TreeDelta, TreeFile, has_content
 from knarr.pipeline.snapshot import FileEntry, Manifest, SealedAddress
 
-NO_PACK = -1
+# Stands in a manifest's list of packs for contents that lie in none: submodules, and files above the limit.
+_NOWHERE = SealedAddress()
 _MOST_DELTAS = 32
 
 
@@ -34,11 +35,10 @@ def manifest_of(delta: TreeDelta, places: Mapping[bytes, Place]) -> Manifest:
 
 
 def _entry(file: TreeFile, place: Place, numbers: dict[bytes, int], packs: list[SealedAddress]) -> FileEntry:
-    number = NO_PACK
-    if place.pack is not None:
-        number = numbers.setdefault(place.pack.address, len(packs))
-        if number == len(packs):
-            packs.append(place.pack)
+    pack = place.pack or _NOWHERE
+    number = numbers.setdefault(pack.address, len(packs))
+    if number == len(packs):
+        packs.append(pack)
     return FileEntry(path=file.path, mode=file.mode, content_id=file.content_id, size=place.size, pack=number)
 
 
@@ -52,8 +52,8 @@ def places_in(manifest: Manifest) -> Iterator[tuple[bytes, Place]]:
     """Where the manifest says that each of its contents lies."""
     for entry in manifest.entries:
         if has_content(entry.mode):
-            pack = manifest.packs[entry.pack] if 0 <= entry.pack < len(manifest.packs) else None
-            yield entry.content_id, Place(size=entry.size, pack=pack)
+            pack = manifest.packs[entry.pack] if 0 <= entry.pack < len(manifest.packs) else _NOWHERE
+            yield entry.content_id, Place(size=entry.size, pack=pack if pack.address else None)
 
 
 def is_time_to_restart(chain: tuple[SealedAddress, ...]) -> bool:

@@ -54,7 +54,10 @@ class BareMirror:
             if fetched:
                 remote.fetch(_refspecs(target), callbacks=talk, proxy=proxy)
         except (pygit2.GitError, ValueError, OSError) as error:
-            raise remote_failure(error, self._url) from error
+            failure = remote_failure(error, self._url)
+            if failure.code == "KNR1008":
+                self.discard()
+            raise failure from error
         commit = self._held(target.sha)
         if commit is None:
             raise rejected("KNR1010", f"no branch or tag leads to commit {target.sha}")

@@ -17,12 +17,16 @@ _REJECTED: tuple[tuple[str, str, str], ...] = (
     ),
     (r"redirect", "KNR1006", "answers with a redirect, which is not followed"),
 )
+# What is wrong here and not there: a fetch negotiates with what the mirror holds.
+_LOCAL = re.compile(r"object not found|no match for id|packfile|pack file|\bodb\b|corrupt|indexer|delta", re.IGNORECASE)
 _TIMEOUT = re.compile(r"timed? ?out", re.IGNORECASE)
 
 
 def remote_failure(error: Exception, url: str) -> KnarrError:
-    """The number for an error while talking to the remote at `url`."""
+    """The number for an error while talking to the remote at `url`. KNR1008 when the mirror is to blame."""
     text = str(error)
+    if _LOCAL.search(text):
+        return retryable("KNR1008", "the mirror does not fit what the host sends")
     if _TIMEOUT.search(text):
         return retryable("KNR1007", f"{shown(url)} did not answer in time")
     for pattern, code, what in _REJECTED:
