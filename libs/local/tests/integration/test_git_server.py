@@ -62,6 +62,17 @@ async def test_clone_and_push_over_http(server: GitServer, tmp_path: Path) -> No
     assert len(repository.files(repository.head())["big.bin"]) == 3_000_000
 
 
+async def test_every_git_is_reaped_by_its_watcher(
+    server: GitServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.create("fleet").commit({"fleet.yaml": "a: 1\n"})
+
+    for _ in range(60):
+        assert (await _git("ls-remote", server.http_url("fleet"), cwd=tmp_path)).returncode == 0
+
+    assert not [record.getMessage() for record in caplog.records if record.name == "asyncio"]
+
+
 async def test_clone_and_push_over_ssh(server: GitServer, tmp_path: Path) -> None:
     repository = server.create("fleet")
     repository.commit({"fleet.yaml": "a: 1\n"})

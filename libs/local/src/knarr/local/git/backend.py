@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 from knarr.local.process import program
 
 _SECONDS_PER_REQUEST = 300.0
+_LINGERING_SECONDS = 5.0
 _AT_ONCE = 16
 
 
@@ -24,7 +27,7 @@ class Backend:
 
     @asynccontextmanager
     async def run(self, *arguments: str, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
-        """`git` with `arguments` and three pipes; killed when the block is left before it ended."""
+        """`git` with `arguments` and three pipes; killed when the block fails, or when it lingers after it."""
         async with self._slots, asyncio.timeout(_SECONDS_PER_REQUEST):
             child = await asyncio.create_subprocess_exec(
                 self._git,
@@ -36,9 +39,9 @@ class Backend:
             )
             try:
                 yield child
+                await _ended(child)
             finally:
-                if child.returncode is None:
-                    child.kill()
+                _kill(child)
                 # Reads what is left, too: a full pipe would keep the child's transport open.
                 await child.communicate()
 
@@ -64,3 +67,19 @@ class Backend:
             "GIT_PROJECT_ROOT": str(self._root),
             "GIT_HTTP_EXPORT_ALL": "1",
         }
+
+
+async def _ended(child: asyncio.subprocess.Process) -> None:
+    if child.stdin is not None:
+        child.stdin.close()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LINGERING_SECONDS):
+            await child.communicate()
+
+
+def _kill(child: asyncio.subprocess.Process) -> None:
+    # Not `child.kill()`: that polls first, and so takes an ended child's exit status away from asyncio's watcher, which
+    # then warns of an unknown process. A pid that is not reaped yet is still the child's.
+    if child.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child.pid, signal.SIGKILL)
