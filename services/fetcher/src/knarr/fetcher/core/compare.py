@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from knarr.fetcher.core.tree import Limits, TreeDelta, TreeFile, check_count, check_paths
+from knarr.fetcher.core.tree import Limits, TreeDelta, TreeFile, check_count, check_name
 from knarr.pipeline.errors import retryable
 from knarr.pipeline.snapshot import FileMode
 
@@ -32,17 +32,15 @@ def compare(read_tree: ReadTree, old: bytes | None, new: bytes, limits: Limits) 
         prefix, before_id, after_id = todo.pop()
         before, after = _entries(read_tree, before_id), _entries(read_tree, after_id)
         read += 1
-        check_count(max(read, len(changed)), limits)
         for name, entry in after.items():
             was = before.get(name)
             if was == entry:
                 continue
+            check_name(prefix, name, limits)
             path = prefix + name
             if entry[0] == _FOLDER:
                 todo.append((path + b"/", _folder(was), entry[1]))
-                check_paths((path,), limits)
                 continue
-            check_paths((path,), limits)
             changed.append(TreeFile(path=path, mode=_MODES.get(entry[0], FileMode.REGULAR), content_id=entry[1]))
             added += was is None or was[0] == _FOLDER
         for name, was in before.items():
@@ -51,6 +49,7 @@ def compare(read_tree: ReadTree, old: bytes | None, new: bytes, limits: Limits) 
                 todo.append((prefix + name + b"/", was[1], None))
             elif was[0] != _FOLDER and (entry_now is None or entry_now[0] == _FOLDER):
                 removed.append(prefix + name)
+        check_count(max(read, len(changed)), limits)
     return TreeDelta(changed=tuple(changed), removed=tuple(removed), complete=old is None, growth=added - len(removed))
 
 

@@ -100,7 +100,7 @@ def _highest(refs: dict[str, RemoteRef], wanted: str) -> Target:
     accepts = _range(wanted)
     if accepts is None:
         raise rejected("KNR1003", f"{wanted[:60]!r} is not a semver range")
-    versions = [(v, n) for n in refs if n.startswith(_TAGS) and (v := _version(n)) is not None and v in accepts]
+    versions = [(v, n) for n in refs if _is_tag(n) and (v := _version(n)) is not None and v in accepts]
     if not versions:
         raise rejected("KNR1003", f"no tag lies in the range {wanted!r}")
     # Build metadata does not order versions; the name decides, so that the answer never depends on the server's order.
@@ -110,7 +110,7 @@ def _highest(refs: dict[str, RemoteRef], wanted: str) -> Target:
 
 def _version(tag: str) -> Version | None:
     try:
-        return Version(tag.removeprefix(_TAGS).removesuffix(_PEELED).removeprefix("v"))
+        return Version(tag.removeprefix(_TAGS).removeprefix("v"))
     except ValueError:
         return None
 
@@ -124,6 +124,10 @@ def _range(text: str) -> NpmSpec | None:
 
 def _is_branch(name: str) -> bool:
     return name.startswith(_BRANCHES)
+
+
+def _is_tag(name: str) -> bool:
+    return name.startswith(_TAGS) and not name.endswith(_PEELED)
 
 
 def _is_ref_name(text: str) -> bool:

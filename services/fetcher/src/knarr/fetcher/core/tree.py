@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from knarr.pipeline.errors import rejected
@@ -55,14 +55,15 @@ def has_content(mode: FileMode) -> bool:
     return mode is not FileMode.SUBMODULE
 
 
-def check_paths(paths: Iterable[bytes], limits: Limits) -> None:
-    """KNR1012 for a name that no honest client writes, KNR1011 for a path too long or too deep."""
-    for path in paths:
-        parts = path.split(b"/")
-        if any(part in (b"", b".", b"..") or part.lower() == b".git" for part in parts):
-            raise rejected("KNR1012", f"the path {_shown(path)} is refused")
-        if len(path) > limits.path_bytes or len(parts) > limits.depth:
-            raise rejected("KNR1011", f"the path {_shown(path)} is longer or deeper than allowed")
+def check_name(folder: bytes, name: bytes, limits: Limits) -> None:
+    """KNR1012 for a name that no honest client writes, KNR1011 for a path too long or too deep.
+
+    `folder` is empty or ends with a slash.
+    """
+    if name in (b"", b".", b"..") or b"/" in name or name.lower() == b".git":
+        raise rejected("KNR1012", f"the name {_shown(name)} in {_shown(folder)} is refused")
+    if len(folder) + len(name) > limits.path_bytes or folder.count(b"/") >= limits.depth:
+        raise rejected("KNR1011", f"the path {_shown(folder + name)} is longer or deeper than allowed")
 
 
 def check_count(count: int, limits: Limits) -> None:
