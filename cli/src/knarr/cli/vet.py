@@ -69,4 +69,4 @@ def _summary(found: tuple[Finding, ...], apps: tuple[str, ...]) -> str:
 
     counts = {s: sum(f.severity is s for f in found) for s in Severity}
     words = f"{len(apps)} apps: {counts[Severity.ERROR]} errors, {counts[Severity.WARNING]} warnings"
-    return words + (", all well" if not counts[Severity.ERROR] else "")
+    return words + ("" if counts[Severity.ERROR] or counts[Severity.WARNING] else ", all well")

@@ -238,6 +238,8 @@ class Renderer:
         targeted: set[str] = set()
         for name in commit.survey.apps:
             known = self._last.get(name)
+            if known is not None and not known[1].clusters_known:
+                return ()  # it may well target them all
             targeted.update(known[1].clusters if known else _clusters_of(commit.published.get(name)))
         return tuple(sorted(c.name for c in commit.survey.fleet.clusters if c.name not in targeted))
 

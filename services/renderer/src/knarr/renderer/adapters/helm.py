@@ -26,7 +26,7 @@ _ENVIRONMENT = {
     "GOGC": "400",
 }
 _LOOKUP = re.compile(r"<(lookup [^>]{0,200})>: error calling lookup")
-_TEMPLATE = re.compile(r"template: [^/\s]+/(?P<path>[^:\s]+):(?P<line>\d+)")
+_TEMPLATE = re.compile(r"(?:template: |at \()[^/\s]+/(?P<path>[^:\s]+):(?P<line>\d+)")
 
 
 class Helm:

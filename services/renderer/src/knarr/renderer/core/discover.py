@@ -2,7 +2,7 @@
 
 The rule, in this order: the folder that `path` names; the folders that the glob `apps` matches; the folders with a
 knarr.yaml. A fleet repository that has no knarr.yaml, no `apps` and no `sources` is the simplest fleet: every top-level
-folder that holds YAML or JSON is an app, but `clusters`, `rollouts` and hidden ones.
+folder that holds YAML, JSON or jsonnet is an app, but `clusters`, `rollouts` and hidden ones.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from knarr.renderer.core.paths import resolve
 from knarr.renderer.core.tree import Contents, Tree, content_of, join
 from knarr.renderer.core.yaml_kubectl import read_documents
 
-_MANIFESTS = (".yaml", ".yml", ".json")
+_MANIFESTS = (".yaml", ".yml", ".json", ".jsonnet")
 _KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 
 

@@ -60,7 +60,7 @@ class _Walk:
 
     def visit(self, folder: str, origin: str, above: tuple[str, ...]) -> None:
         if folder in above:
-            self._refuse("KNR2309", f"{' -> '.join((*above, folder))} refers to itself", origin)
+            self._refuse("KNR2309", f"{' -> '.join(f or '.' for f in (*above, folder))} is a circle", origin)
             return
         if folder in self.folders:
             return

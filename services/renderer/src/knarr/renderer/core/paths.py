@@ -29,7 +29,7 @@ def resolve(folder: str, reference: str, field: str, origin: str) -> str:
     if not reference or "\x00" in reference or "\n" in reference or len(reference) > 4096:
         raise _refused("KNR2310", f"{field}: {shown!r} is no usable path", origin)
     if is_remote(reference):
-        raise _refused("KNR2303", f"{field}: {without_credentials(shown)!r} is remote", origin)
+        raise _refused("KNR2303", f"{field}: {without_credentials(shown)!r} is an address, not a path", origin)
     if reference.startswith(("/", "~")) or _DRIVE.match(reference) or "\\" in reference:
         raise _refused("KNR2302", f"{field}: {shown!r} is absolute or has a backslash", origin)
     path = posixpath.normpath(posixpath.join("/" + folder if folder else "/", reference))

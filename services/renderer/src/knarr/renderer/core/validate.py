@@ -23,29 +23,32 @@ from knarr.renderer.core.secrets import secret_faults
 
 Crds = Mapping[tuple[str, str], Crd]
 _FAULTS_PER_OBJECT = 20
-# Served before the oldest version whose schemas are known: (apiVersion, kind prefix) → what to use.
-_LONG_GONE = {
-    "extensions/v1beta1": "apps/v1 or networking.k8s.io/v1",
-    "apps/v1beta1": "apps/v1",
-    "apps/v1beta2": "apps/v1",
-    "batch/v1beta1": "batch/v1",
-    "batch/v2alpha1": "batch/v1",
-    "policy/v1beta1": "policy/v1",
-    "autoscaling/v2beta1": "autoscaling/v2",
-    "networking.k8s.io/v1beta1": "networking.k8s.io/v1",
-    "rbac.authorization.k8s.io/v1beta1": "rbac.authorization.k8s.io/v1",
-    "rbac.authorization.k8s.io/v1alpha1": "rbac.authorization.k8s.io/v1",
-    "admissionregistration.k8s.io/v1beta1": "admissionregistration.k8s.io/v1",
-    "apiextensions.k8s.io/v1beta1": "apiextensions.k8s.io/v1",
-    "apiregistration.k8s.io/v1beta1": "apiregistration.k8s.io/v1",
-    "certificates.k8s.io/v1beta1": "certificates.k8s.io/v1",
-    "coordination.k8s.io/v1beta1": "coordination.k8s.io/v1",
-    "discovery.k8s.io/v1beta1": "discovery.k8s.io/v1",
-    "events.k8s.io/v1beta1": "events.k8s.io/v1",
-    "node.k8s.io/v1beta1": "node.k8s.io/v1",
-    "scheduling.k8s.io/v1beta1": "scheduling.k8s.io/v1",
-    "storage.k8s.io/v1beta1": "storage.k8s.io/v1",
-}
+_CHECKED_BEFORE = (["metadata", "labels"], ["metadata", "annotations"])  # by normalise.py, for every kind
+# Served before the oldest version whose schemas are known.
+_LONG_GONE = frozenset(
+    {
+        "extensions/v1beta1",
+        "apps/v1beta1",
+        "apps/v1beta2",
+        "batch/v1beta1",
+        "batch/v2alpha1",
+        "policy/v1beta1",
+        "autoscaling/v2beta1",
+        "networking.k8s.io/v1beta1",
+        "rbac.authorization.k8s.io/v1beta1",
+        "rbac.authorization.k8s.io/v1alpha1",
+        "admissionregistration.k8s.io/v1beta1",
+        "apiextensions.k8s.io/v1beta1",
+        "apiregistration.k8s.io/v1beta1",
+        "certificates.k8s.io/v1beta1",
+        "coordination.k8s.io/v1beta1",
+        "discovery.k8s.io/v1beta1",
+        "events.k8s.io/v1beta1",
+        "node.k8s.io/v1beta1",
+        "scheduling.k8s.io/v1beta1",
+        "storage.k8s.io/v1beta1",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +111,7 @@ def _unserved(api: str, kind: str, version: str, asked: str, app: App) -> Iterat
         yield "KNR2509", f"{api} {kind} {when}; the cluster runs {asked or 'an unknown version'}{use}", not asked
         return
     if api in _LONG_GONE and others:
-        yield "KNR2509", f"{api} {kind} is no longer served by any supported Kubernetes; use {_LONG_GONE[api]}", False
+        yield "KNR2509", f"{api} {kind} is served by no supported Kubernetes{use}", False
         return
     if _is_builtin(group_of(api), version):
         near = difflib.get_close_matches(kind, kubernetes_schemas.kinds_of(version, api), n=1)
@@ -121,7 +124,8 @@ def _unserved(api: str, kind: str, version: str, asked: str, app: App) -> Iterat
 
 def _schema_faults(manifest: Object, validator: Any) -> Iterator[tuple[str, str, bool]]:
     body = {k: v for k, v in manifest.items() if k != "sops"}
-    for number, error in enumerate(validator.iter_errors(body)):
+    errors = (e for e in validator.iter_errors(body) if list(e.instance_path)[:2] not in _CHECKED_BEFORE)
+    for number, error in enumerate(errors):
         if number == _FAULTS_PER_OBJECT:
             yield "KNR2510", "and more of them", False
             return
