@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +17,10 @@ class Clusters(Protocol):
     """A hand and an eye in the demo's clusters, beside Knarr."""
 
     local: tuple[LocalCluster, ...]
+
+    def how_to_look(self) -> str:
+        """A command that shows a person what is in one of them; empty where there is none."""
+        ...
 
     async def scale_by_hand(self, cluster: str, deployment: str, namespace: str, replicas: int) -> None:
         """Somebody changes a Deployment, as `kubectl scale` would."""
@@ -43,12 +47,21 @@ async def simulated_clusters(folder: Path, names: tuple[str, ...]) -> AsyncItera
 
 
 @asynccontextmanager
-async def real_clusters(folder: Path, names: tuple[str, ...]) -> AsyncIterator[Clusters]:
+async def real_clusters(
+    folder: Path, names: tuple[str, ...], progress: Callable[[str], None]
+) -> AsyncIterator[Clusters]:
     """kube-apiserver, controller manager, scheduler and kwok for each name; one etcd."""
     from knarr.cli.demo.real import RealClusters
-    from knarr.local.kube import KubeFleet
+    from knarr.local.kube import KubeCluster, KubeFleet
+
+    made: dict[str, KubeCluster] = {}
+
+    async def make(fleet: KubeFleet, name: str) -> None:
+        made[name] = await fleet.start_cluster(name, controllers=True)
+        progress(f"{len(made)} of {len(names)} clusters are up")
 
     async with KubeFleet(folder) as fleet:
-        clusters = await fleet.start_clusters(*names, controllers=True)
-        yield RealClusters(dict(zip(names, clusters, strict=True)))
-    await asyncio.sleep(0)
+        async with asyncio.TaskGroup() as group:
+            for name in names:
+                group.create_task(make(fleet, name))
+        yield RealClusters({name: made[name] for name in names})

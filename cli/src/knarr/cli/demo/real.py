@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from knarr.cli.demo.clusters import KINDS
+from knarr.cli.demo.narrator import shown
 from knarr.cli.install.clusters import LocalCluster
 from knarr.local.kube import KubeCluster
 from knarr.pipeline.errors import retryable
@@ -22,6 +23,12 @@ class RealClusters:
         self.local = tuple(
             LocalCluster(name=name, kubeconfig=c.kubeconfig, context=c.name) for name, c in clusters.items()
         )
+
+    def how_to_look(self) -> str:
+        """kubectl with the administrator's kubeconfig of the first."""
+        kubeconfig = self.local[0].kubeconfig
+        assert kubeconfig is not None
+        return f"kubectl --kubeconfig {shown(kubeconfig)} get deployments,pods -A"
 
     async def scale_by_hand(self, cluster: str, deployment: str, namespace: str, replicas: int) -> None:
         """A merge patch with the administrator's credentials."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from knarr.cli.api import Api
 from knarr.cli.demo.clusters import Clusters, real_clusters, simulated_clusters
 from knarr.cli.demo.fleet import Repository, cluster_names, example_files, fleet_documents
-from knarr.cli.demo.narrator import Narrator
+from knarr.cli.demo.narrator import Narrator, shown
 from knarr.cli.demo.story import OFFLINE, Story, tell
 from knarr.cli.demo.watching import Watcher
 from knarr.cli.install.identity import Identity
@@ -27,7 +27,11 @@ async def run_demo(state: Path, *, once: bool, real: bool) -> None:
     names = cluster_names(files)
     async with AsyncExitStack() as stack:
         narrator.chapter(f"Starting {len(names)} {'real' if real else 'simulated'} clusters and the hub")
-        made = real_clusters(state / "kube", names) if real else simulated_clusters(state / "clusters", names)
+        made = (
+            real_clusters(state / "kube", names, narrator.live)
+            if real
+            else simulated_clusters(state / "clusters", names)
+        )
         clusters = await stack.enter_async_context(made)
         server = await stack.enter_async_context(GitServer(state / "git"))
         git = server.create("shop")
@@ -35,7 +39,7 @@ async def run_demo(state: Path, *, once: bool, real: bool) -> None:
         await repository.commit("A fleet of a dozen clusters", fleet_documents(files))
         options = _options(state, server.http_url("shop"), clusters)
         session = await stack.enter_async_context(installation(options, narrator.fact))
-        narrator.fact(f"page   {session.hub.page_url}", colour="cyan")
+        narrator.to_copy("page", session.hub.page_url)
         api = Api(base=session.hub.page_url, token=session.hub.identity.token_file.read_text().strip())
         story = Story(
             clusters=clusters,
@@ -49,9 +53,11 @@ async def run_demo(state: Path, *, once: bool, real: bool) -> None:
         if once:
             return
         narrator.chapter("The story is over; everything stays up until Ctrl-C")
-        narrator.fact(f"page      {session.hub.page_url}", colour="cyan")
-        narrator.fact(f"status    knarr status --state {state}")
-        narrator.fact(f"git       git clone {server.http_url('shop')}   (push, and watch)")
+        narrator.to_copy("page", session.hub.page_url)
+        narrator.to_copy("status", f"knarr status --state {shown(state)}")
+        if look := clusters.how_to_look():
+            narrator.to_copy("clusters", look)
+        narrator.to_copy("git", f"git clone {server.http_url('shop')}   # push, and watch")
         await until_stopped(session, narrator.fact)
         narrator.chapter("Stopping")
 

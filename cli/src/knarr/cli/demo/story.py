@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from knarr.cli.demo.clusters import Clusters
 from knarr.cli.demo.fleet import Repository
-from knarr.cli.demo.narrator import Narrator
-from knarr.cli.demo.watching import Row, Watcher, fleet_line
+from knarr.cli.demo.narrator import Narrator, shown
+from knarr.cli.demo.watching import Row, Watcher, fleet_line, losses
 from knarr.cli.install.session import Session
 from knarr.cli.tables import span
 from knarr.pipeline.errors import rejected
@@ -19,6 +19,7 @@ from knarr.pipeline.errors import rejected
 OFFLINE = "prod-us-4"
 _EDITED = "dev-1"
 _BROKEN = "staging-eu"
+_PATIENCE_SECONDS = 5.0
 _DONE = ("healthy", "unchanged")
 
 
@@ -119,7 +120,6 @@ async def _offline(story: Story) -> None:
 async def _failing_app(story: Story) -> None:
     story.narrator.chapter(f"A release of catalog whose image is missing in {_BROKEN}")
     sha = await story.commit("catalog: 3.2.0", _release(story, "3.2.0-missing", "image-pull"))
-    found = await story.watcher.placement(_BROKEN, "catalog", ("degraded", "failed", "progressing"))
     found = await _with_reason(story)
     story.narrator.fact(f"{_BROKEN}/catalog is {found['standing']}: {found['reason']}", colour="red")
     story.narrator.fact("every other cluster goes on")
@@ -128,14 +128,21 @@ async def _failing_app(story: Story) -> None:
 
 
 async def _with_reason(story: Story) -> dict[str, str]:
+    """The agent first tells what waits, and, once it has looked at the pods, why: the last word of a few seconds."""
+    asked = time.monotonic()
+
     async def look() -> dict[str, str] | None:
         placements = (await story.watcher.ask(f"clusters/{_BROKEN}"))["placements"]
         found = next(p for p in placements if p["app"] == "catalog")
         texts = [f["message"] for f in found["failures"]] + [u.get("message", "") for u in found["unhealthy"]]
-        reason = next((t for t in texts if t), "")
-        return {"standing": found["standing"], "reason": reason} if reason else None
+        told = [text for text in texts if text]
+        why = [text for text in told if "image" in text]
+        patience_ended = time.monotonic() - asked > _PATIENCE_SECONDS
+        if why or (told and patience_ended):
+            return {"standing": found["standing"], "reason": (why or told)[0]}
+        return None
 
-    told: dict[str, str] = await story.watcher.until("the agent telling the reason", look)
+    told: dict[str, str] = await story.watcher.until("the agent telling what is wrong", look)
     return told
 
 
@@ -168,10 +175,8 @@ async def _accident(story: Story) -> None:
     story.narrator.fact(f"HELD before anything was sent: {held['held']['headline']}", colour="yellow")
     for reason in held["reasons"]:
         story.narrator.fact(f"{reason['code']} {reason['message']}")
-    for loss in held["losses"]:
-        names = [name.rpartition("/")[2] for name in loss["objects"]]
-        story.narrator.fact(f"would go in {', '.join(loss['clusters'])}:\n  {', '.join(names)}")
-    story.narrator.fact(f"the other way out: knarr approve {held['short']} --state {story.session.place.folder}")
+    story.narrator.fact(losses(held))
+    story.narrator.to_copy("or", f"knarr approve {held['short']} --state {shown(story.session.place.folder)}")
 
     story.narrator.chapter("An unrelated commit goes out; the held revision stays held")
     settings = story.repository.text("apps/web/settings.yaml")

@@ -11,8 +11,10 @@ from knarr.cli.api import Api
 from knarr.cli.demo.narrator import Narrator
 from knarr.cli.tables import counts, span
 from knarr.pipeline.errors import KnarrError, rejected
+from knarr.pipeline.names import split_object_id
 
 _LOOK_SECONDS = 0.1
+_WITHOUT_DELIVERY = {"held": "held: nothing was sent", "unchanged": "unchanged: no cluster has anything to do"}
 Row = dict[str, Any]
 
 
@@ -72,20 +74,41 @@ class Watcher:
 
 
 def progress(commit: Row) -> str:
-    """`healthy 7/36  ███████░░░`."""
+    """`delivering 7/36 ███████░░░`; only the state before anything is to be delivered."""
     done, total = commit["deliveries"]["healthy"], commit["deliveries"]["total"]
-    bar = "█" * (20 * done // total) + "░" * (20 - 20 * done // total) if total else ""
+    if not total:
+        return str(commit["state"])
+    bar = "█" * (20 * done // total) + "░" * (20 - 20 * done // total)
     return f"{commit['state']:<10} {done}/{total} {bar}"
 
 
 def stages(commit: Row) -> str:
-    """How long each stage took."""
-    taken = "   ".join(f"{s['stage']} {span(s['seconds'])}" for s in commit["stages"] if s["seconds"] is not None)
+    """How long each stage took, and what came of it."""
+    taken = "  ".join(f"{s['stage']} {span(s['seconds'])}" for s in commit["stages"] if s["seconds"] is not None)
+    return f"{commit['short']}  {taken}\n{_outcome(commit)}"
+
+
+def _outcome(commit: Row) -> str:
     deliveries = commit["deliveries"]
-    done = f"{commit['state']}: {deliveries['healthy']} of {deliveries['total']} (cluster, app)"
-    return f"{commit['short']}  {taken}\n{done}"
+    if deliveries["total"]:
+        return f"{commit['state']}: {deliveries['healthy']} of {deliveries['total']} (cluster, app)"
+    state = str(commit["state"])
+    return _WITHOUT_DELIVERY.get(state, state)
 
 
 def fleet_line(summary: Row) -> str:
     """The fleet in one line."""
     return f"{summary['clusters']['total']} clusters: {counts(summary['clusters']['standings'])}"
+
+
+def losses(held: Row) -> str:
+    """What a held revision would delete, by kind."""
+    lines = []
+    for loss in held["losses"]:
+        lines.append(f"would go in {', '.join(loss['clusters'])}:")
+        kinds: dict[str, list[str]] = {}
+        for identity in loss["objects"]:
+            _, kind, _, name = split_object_id(identity)
+            kinds.setdefault(kind, []).append(name)
+        lines += [f"  {kind}: {', '.join(names)}" for kind, names in kinds.items()]
+    return "\n".join(lines)
