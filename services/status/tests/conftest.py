@@ -96,21 +96,14 @@ class Story:
             message = RenderFailed(app=app, commit=commit, fleet_commit=commit, failures=(failure,))
             await self.broker.publish(subjects.revision_failed_subject(app), message)
         self.revisions |= made
+        outcomes = {a: (AppOutcome.REVISION, r.revision, "") for a, r in made.items()}
+        outcomes |= {a: (AppOutcome.UNCHANGED, self.revisions[a].revision, "") for a in unchanged}
+        outcomes |= {a: (AppOutcome.FAILED, "", f.code) for a, f in (failed or {}).items()}
+        outcomes |= dict.fromkeys(gone, (AppOutcome.GONE, "", ""))
         apps = [
-            RenderedApp(app=a, outcome=AppOutcome.REVISION, revision=r.revision, source=commit.source)
-            for a, r in made.items()
+            RenderedApp(app=a, outcome=outcome, revision=revision, failure_code=code, source=commit.source)
+            for a, (outcome, revision, code) in outcomes.items()
         ]
-        for app in unchanged:
-            apps.append(
-                RenderedApp(
-                    app=app, outcome=AppOutcome.UNCHANGED, revision=self.revisions[app].revision, source=commit.source
-                )
-            )
-        for app, failure in (failed or {}).items():
-            apps.append(
-                RenderedApp(app=app, outcome=AppOutcome.FAILED, failure_code=failure.code, source=commit.source)
-            )
-        apps += [RenderedApp(app=app, outcome=AppOutcome.GONE, source=commit.source) for app in gone]
         rendered = CommitRendered(
             commit=commit, fleet_commit=commit, apps=tuple(apps), fleet_read=True, source_read=True,
             clusters=tuple(FleetCluster(name=n, labels=dict(v)) for n, v in sorted(self.clusters.items())),
@@ -220,6 +213,12 @@ def twelve_clusters() -> dict[str, dict[str, str]]:
         for env, count in names
         for n in range(1, count + 1)
     }
+
+
+@pytest.fixture
+def story(broker: Broker) -> Story:
+    """Twelve clusters that speak through the test's broker (the fixture `broker` of the integration tests)."""
+    return Story(broker=broker, clusters=twelve_clusters())
 
 
 @pytest.fixture

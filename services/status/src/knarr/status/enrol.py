@@ -37,13 +37,14 @@ class Telling:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
+            self._look.clear()  # before looking: what is recorded from here on sets it again
             try:
+                await self.check_facts()
                 while await self.tell_once():
                     pass
             except Retryable as error:
                 LOG.warning("telling interrupted", code=error.code, error=error.message)
                 await asyncio.sleep(random.uniform(0.5, 2.0))  # noqa: S311
-            self._look.clear()
             try:
                 async with asyncio.timeout(self._beat):
                     await self._look.wait()
@@ -65,12 +66,10 @@ class Telling:
             await self._outbox.events_published([row.event_id for row in events])
         return bool(facts or events)
 
-    async def check_facts(self, known: int) -> None:
+    async def check_facts(self) -> None:
         """Tells all facts again when the stream holds fewer than the database: it was lost or made anew."""
-        if await self._teller.facts_told() < known:
-            count = await self._outbox.republish_facts()
+        if count := await self._outbox.republish_facts(await self._teller.facts_told()):
             LOG.warning("facts are told again", clusters=count)
-            self.look()
 
 
 class Housekeeping:

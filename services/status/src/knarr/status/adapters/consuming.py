@@ -9,16 +9,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 
 import structlog
+from opentelemetry.trace import Link
 
 from knarr.messaging.broker import Broker
 from knarr.messaging.consume import Subscription
-from knarr.messaging.tracing import TRACER
+from knarr.messaging.tracing import TRACER, link_to
 from knarr.pipeline.errors import Retryable
 from knarr.status import metrics
 from knarr.status.adapters.nats import Batch, Consuming
 from knarr.status.ports import Message, Outcome
 
 LOG = structlog.get_logger("knarr.status.consume")
+_MOST_LINKS = 32
 Record = Callable[[Sequence[Message]], Awaitable[Sequence[Outcome]]]
 
 
@@ -66,7 +68,7 @@ async def _handle(consuming: Consuming, stream: str, record: Record, batch: Batc
     if not batch.messages:
         return
     started = time.monotonic()
-    with TRACER.start_as_current_span(f"status record {stream}") as span:
+    with TRACER.start_as_current_span(f"status record {stream}", links=_commits(batch)) as span:
         span.set_attribute("messaging.batch.message_count", len(batch.messages))
         outcomes = await record(batch.messages)
         counts = await _settle(consuming, stream, batch, outcomes)
@@ -77,6 +79,12 @@ async def _handle(consuming: Consuming, stream: str, record: Record, batch: Batc
     LOG.info(
         "batch recorded", stream=stream, pending=batch.pending, seconds=round(seconds, 4), lag=round(lag, 3), **counts
     )
+
+
+def _commits(batch: Batch) -> tuple[Link, ...]:
+    """The traces that the messages come from, a few at most: a batch is no part of any one of them."""
+    contexts = {m.headers["traceparent"] for m in batch.raw if m.headers and "traceparent" in m.headers}
+    return tuple(link for traceparent in sorted(contexts)[:_MOST_LINKS] for link in link_to(traceparent))
 
 
 async def _settle(consuming: Consuming, stream: str, batch: Batch, outcomes: Sequence[Outcome]) -> dict[str, int]:

@@ -115,7 +115,7 @@ def commit_state(p: Progress, newest: bool) -> CommitState:
 
 def progress_of(row: Mapping[str, Any], held: int) -> Progress:
     """From a row of the read model."""
-    outcomes: Sequence[Mapping[str, Any]] = row["outcomes"]
+    outcomes: Sequence[Mapping[str, Any]] = row["touched"]
     return Progress(
         observed_at_ms=row["observed_at_ms"] or None,
         stored_at_ms=row["stored_at_ms"],

@@ -176,7 +176,6 @@ def _held(name: str, revision_id: str, row: Row, clusters: Sequence[str] | None)
 def commit(row: Row, held: Sequence[str], newest: bool) -> Document:
     """One commit with its way through the pipeline. `held`: its revisions that are held now."""
     progress = progress_of(row, len(held))
-    outcomes = row["outcomes"]
     return {
         "source": row["source"],
         "number": row["number"],
@@ -194,11 +193,11 @@ def commit(row: Row, held: Sequence[str], newest: bool) -> Document:
             {"stage": s.name, "started_at_ms": s.started_at_ms, "ended_at_ms": s.ended_at_ms, "seconds": s.seconds}
             for s in stages(progress)
         ],
-        "changed": sorted({o["app"] for o in outcomes if o["outcome"] == "revision"} | set(row["made"])),
-        "gone": [o["app"] for o in outcomes if o["outcome"] == "gone"],
-        "failed": [{"app": o["app"], "code": o["code"]} for o in outcomes if o["outcome"] == "failed"],
+        "changed": [o["app"] for o in row["touched"] if o["outcome"] == "revision"],
+        "gone": [o["app"] for o in row["touched"] if o["outcome"] == "gone"],
+        "failed": [{"app": o["app"], "code": o["code"]} for o in row["touched"] if o["outcome"] == "failed"],
         "held": list(held),
-        "unchanged": sum(1 for o in outcomes if o["outcome"] == "unchanged"),
+        "unchanged": sum(1 for o in row["outcomes"] if o["outcome"] == "unchanged"),
         "deliveries": {
             "total": row["total"],
             "reached": row["reached"],

@@ -37,10 +37,12 @@ export function duration(ms) {
   if (s < 172800) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
   return `${Math.floor(s / 86400)} days`;
 }
+// As `duration`, in whole seconds: what ticks should not flicker.
+export function whole(ms) { return ms < 60000 ? `${Math.round(ms / 1000)} s` : duration(ms); }
 export function ago(ms) {
   if (!ms) return "never";
   const gone = hubNow() - ms;
-  return gone < 1500 ? "just now" : `${duration(Math.round(gone / 1000) * 1000)} ago`;
+  return gone < 1500 ? "just now" : `${whole(gone)} ago`;
 }
 export function moment(ms) { return ms ? new Date(ms).toLocaleString() : ""; }
 export function many(count, noun) { return `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`; }

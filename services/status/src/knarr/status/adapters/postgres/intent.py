@@ -45,8 +45,8 @@ class PostgresIntent:
             values = [getattr(revision, n) for n in _REVISION]
             if await connection.fetchval(statement("insert_revision"), *values) is not None:
                 await connection.execute(
-                    statement("revision_of_commit"), revision.source, revision.commit_number, revision.app,
-                    revision.revision,
+                    statement("outcome_of_commit"), revision.source, revision.commit_number, revision.app,
+                    "revision", revision.revision, "",
                 )  # fmt: skip
                 await connection.executemany(
                     statement("insert_variant"),
@@ -74,6 +74,8 @@ class PostgresIntent:
             source, number, sha = (commit.source, commit.number, commit.sha) if commit else ("", None, "")
             if commit:
                 await _upsert_commit(connection, commit)
+                code = json.loads(failures_json)[0]["code"] if failures_json != "[]" else ""
+                await connection.execute(statement("outcome_of_commit"), source, number, app, "failed", "", code)
             await connection.execute(
                 statement("app_failed"), app, source, *_place(position), number, sha, failures_json
             )
@@ -205,8 +207,11 @@ async def _assign(connection: asyncpg.Connection, d: Decided) -> list[str]:
     rows = columns(d.assigned, *map(attrgetter, names))
     commit = d.commit or d.fleet_commit
     source, number = (commit.source, commit.number) if commit else (FLEET_SOURCE, 0)
-    await connection.execute(statement("assign_deliveries"), *rows, source, number, *_place(d.position))
     written = await connection.fetch(statement("assign_placements"), *rows, *_place(d.position))
+    begun = {(r["cluster"], r["app"]) for r in written if r["begins"]}
+    deliveries = [a for a in d.assigned if (a.cluster, a.app) in begun and a.generation is not None]
+    values = columns(deliveries, *map(attrgetter, ("cluster", "generation", "app", "digest", "assigned_at_ms")))
+    await connection.execute(statement("assign_deliveries"), *values, source, number)
     return sorted({r["cluster"] for r in written})
 
 

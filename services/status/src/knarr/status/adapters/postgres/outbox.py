@@ -48,10 +48,10 @@ class PostgresOutbox:
                 [json.dumps(f.capabilities) for f in facts],
             )
 
-    async def republish_facts(self) -> int:
-        """All facts are told again; how many."""
+    async def republish_facts(self, told: int) -> int:
+        """All facts are told again if more are known than the stream holds; how many."""
         async with self._database.transaction() as connection:
-            done = await connection.execute("update status.facts set published = false where published")
+            done = await connection.execute(statement("republish_facts"), told)
         return int(done.rpartition(" ")[2])
 
 

@@ -31,9 +31,9 @@ class PostgresReports:
         """One transaction; one notification."""
         async with self._database.transaction() as connection:
             await connection.execute("set local synchronous_commit = on")
+            events = await self._hear(connection, rows)
             if rows.clusters:
                 await connection.execute(statement("upsert_clusters"), *_cluster_columns(rows), rows.silent_before_ms)
-            events = await self._hear(connection, rows)
             if rows.placements:
                 events += await self._place(connection, rows)
             if rows.clusters:

@@ -172,8 +172,6 @@ create table status.revision (
 );
 create index revision_order on status.revision (app, commit_number desc, fleet_number desc, facts_number desc);
 
-create index revision_commit on status.revision (source, commit_number);
-
 create table status.variant (
     revision text collate "C" not null references status.revision on delete cascade,
     digest bytea not null,

@@ -68,9 +68,9 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 on conflict (revision) do nothing
 returning revision
 
--- name: revision_of_commit
+-- name: outcome_of_commit
 -- The commit's own closing message may have been overtaken in its stream by the next one.
-insert into status.commit_app (source, number, app, outcome, revision, code) values ($1, $2, $3, 'revision', $4, '')
+insert into status.commit_app (source, number, app, outcome, revision, code) values ($1, $2, $3, $4, $5, $6)
 on conflict do nothing
 
 -- name: insert_variant
@@ -146,38 +146,42 @@ on conflict (app) do update set
     verdict = excluded.verdict, decided_revision = excluded.decided_revision, decided_at_ms = excluded.decided_at_ms
 where (a.decision_created, a.decision_sequence) < (excluded.decision_created, excluded.decision_sequence)
 
+-- name: assign_placements
+-- Gives back which placements got another digest than they had: each is a delivery that now begins.
+with incoming as (
+    select * from unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::text[], $6::bigint[])
+        as t(cluster, app, digest, generation, revision, assigned_at_ms)
+), before as (
+    select p.cluster, p.app, p.assigned_digest from status.placement p join incoming i using (cluster, app)
+), written as (
+    insert into status.placement as p (cluster, app, decision_created, decision_sequence, assigned_digest,
+        assigned_generation, assigned_revision, assigned_at_ms)
+    select cluster, app, $7, $8, digest, generation, revision, assigned_at_ms from incoming order by cluster, app
+    on conflict (cluster, app) do update set
+        decision_created = excluded.decision_created, decision_sequence = excluded.decision_sequence,
+        assigned_revision = excluded.assigned_revision, assigned_digest = excluded.assigned_digest,
+        assigned_generation = case when p.assigned_digest is not distinct from excluded.assigned_digest
+            then coalesce(p.assigned_generation, excluded.assigned_generation) else excluded.assigned_generation end,
+        assigned_at_ms = case when p.assigned_digest is not distinct from excluded.assigned_digest
+            then coalesce(p.assigned_at_ms, excluded.assigned_at_ms) else excluded.assigned_at_ms end
+    where (p.decision_created, p.decision_sequence) < (excluded.decision_created, excluded.decision_sequence)
+    returning p.cluster, p.app, p.assigned_digest
+)
+select w.cluster, w.app, w.assigned_digest is not null and b.assigned_digest is distinct from w.assigned_digest as begins
+from written w left join before b using (cluster, app)
+order by w.cluster, w.app
+
 -- name: assign_deliveries
 insert into status.delivery as d (cluster, generation, app, digest, source, commit_number, decided_at_ms)
-select i.cluster, i.generation, i.app, i.digest, $7, $8, i.assigned_at_ms
-from unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::text[], $6::bigint[])
-    as i(cluster, app, digest, generation, revision, assigned_at_ms)
-left join status.placement p on p.cluster = i.cluster and p.app = i.app
-where i.digest is not null and i.generation is not null
-    and p.assigned_digest is distinct from i.digest
-    and (p.cluster is null or (p.decision_created, p.decision_sequence) < ($9, $10))
-order by i.cluster, i.generation, i.app
+select cluster, generation, app, digest, $6, $7, decided_at_ms
+from unnest($1::text[], $2::bigint[], $3::text[], $4::bytea[], $5::bigint[])
+    as i(cluster, generation, app, digest, decided_at_ms)
+order by cluster, generation, app
 on conflict (cluster, generation, app) do update set
     digest = excluded.digest, source = excluded.source, commit_number = excluded.commit_number,
     decided_at_ms = excluded.decided_at_ms,
     reached_at_ms = case when d.digest = excluded.digest then d.reached_at_ms end,
     healthy_at_ms = case when d.digest = excluded.digest then d.healthy_at_ms end
-
--- name: assign_placements
-insert into status.placement as p (cluster, app, decision_created, decision_sequence, assigned_digest,
-    assigned_generation, assigned_revision, assigned_at_ms)
-select cluster, app, $7, $8, digest, generation, revision, assigned_at_ms
-from unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::text[], $6::bigint[])
-    as t(cluster, app, digest, generation, revision, assigned_at_ms)
-order by cluster, app
-on conflict (cluster, app) do update set
-    decision_created = excluded.decision_created, decision_sequence = excluded.decision_sequence,
-    assigned_revision = excluded.assigned_revision, assigned_digest = excluded.assigned_digest,
-    assigned_generation = case when p.assigned_digest is not distinct from excluded.assigned_digest
-        then coalesce(p.assigned_generation, excluded.assigned_generation) else excluded.assigned_generation end,
-    assigned_at_ms = case when p.assigned_digest is not distinct from excluded.assigned_digest
-        then coalesce(p.assigned_at_ms, excluded.assigned_at_ms) else excluded.assigned_at_ms end
-where (p.decision_created, p.decision_sequence) < (excluded.decision_created, excluded.decision_sequence)
-returning p.cluster
 
 -- name: upsert_source
 insert into status.source as s (source, stream_created, sequence, reachable, failure, since_ms, checked_at_ms)

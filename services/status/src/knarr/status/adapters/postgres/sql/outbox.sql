@@ -15,3 +15,7 @@ from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
     as t(cluster, cluster_uid, kubernetes_version, reported_labels, capabilities)
 where f.cluster = t.cluster and f.cluster_uid = t.cluster_uid and f.kubernetes_version = t.kubernetes_version
     and f.reported_labels = t.reported_labels::jsonb and f.capabilities = t.capabilities::jsonb
+
+-- name: republish_facts
+update status.facts set published = false
+where published and (select count(*) from status.facts where published) > $1

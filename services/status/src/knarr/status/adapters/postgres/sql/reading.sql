@@ -94,7 +94,11 @@ order by a.app limit $5
 -- name: list_commits
 select c.*, d.total, d.reached, d.healthy, d.superseded, d.first_reached_at_ms, d.last_reached_at_ms,
     d.last_healthy_at_ms, d.first_healthy_at_ms, d.clusters,
-    array(select r.app from status.revision r where r.source = c.source and r.commit_number = c.number) as made
+    (
+        select coalesce(jsonb_agg(jsonb_build_object('app', a.app, 'outcome', a.outcome, 'code', a.code) order by a.app), '[]')
+        from status.commit_app a
+        where a.source = c.source and a.number = c.number and a.outcome <> 'unchanged'
+    ) as touched
 from status.commit c
 cross join lateral (
     select count(*) as total, count(d.reached_at_ms) as reached, count(d.healthy_at_ms) as healthy,
@@ -213,7 +217,6 @@ left join status.verdict w on w.app = a.app and w.revision = m.revision
 where a.app = $1
 
 -- name: counters
-select (select count(*) from status.facts) as facts,
-    (select count(*) from status.source where reachable = false) as unreachable,
+select (select count(*) from status.source where reachable = false) as unreachable,
     (select count(*) from status.verdict v join status.app a on a.app = v.app and a.decided_revision = v.revision
      where v.verdict = 'held') as held

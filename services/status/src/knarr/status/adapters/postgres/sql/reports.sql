@@ -35,8 +35,8 @@ where (c.stream_created, c.sequence) < (excluded.stream_created, excluded.sequen
 with heard as (
     select * from unnest($1::text[], $2::bigint[]) as t(name, heard_at_ms)
 ), before as (
+    -- As it was before this statement: no `for update`, which would leave out rows that `written` reached first.
     select c.name, c.silent, c.first_heard_at_ms from status.cluster c join heard h using (name)
-    order by c.name for update of c
 ), written as (
     insert into status.cluster as c (name, heard_at_ms, first_heard_at_ms, silent)
     select name, heard_at_ms, heard_at_ms, heard_at_ms < $3 from heard order by name
