@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 import pygit2
+from nats.js.errors import NotFoundError
 from pygit2.enums import ObjectType
 
 from knarr.bundle.sealing import MasterKey, content_key, unseal
@@ -165,6 +166,26 @@ class FetcherHarness:
 
         return await self.until(ask, f"report {code!r} of {source}")
 
+    async def any_failure(self, source: str = "fleet") -> SourceReported:
+        """Waits until the source is reported with a failure."""
+
+        async def ask() -> SourceReported | None:
+            found = await self._read(SOURCES, source_subject(source), SourceReported)
+            return found if found and found.failure else None
+
+        return await self.until(ask, f"a failure of {source}")
+
+    async def everything_in(self, stream: str) -> bytes:
+        """All messages of a stream, subjects and headers included, as raw bytes."""
+        js = self.broker.jetstream()
+        info = await js.stream_info(stream)
+        found = b""
+        for sequence in range(info.state.first_seq, info.state.last_seq + 1):
+            with contextlib.suppress(NotFoundError):
+                message = await js.get_msg(stream, sequence)
+                found += f"{message.subject} {message.headers} ".encode() + (message.data or b"")
+        return found
+
     async def _read(self, stream: str, subject: str, kind: type[T]) -> T | None:
         """None also for a message that cannot be read, and while the stream is being made anew."""
         try:
@@ -209,9 +230,9 @@ class FetcherHarness:
             return False
         return True
 
-    async def polled(self) -> bool | None:
+    async def polled(self, repository: str = "") -> bool | None:
         """Whether the Git host was asked a few times since its requests were last cleared."""
-        return len(self.git.http.requests) >= 5 or None
+        return sum(f"/{repository}" in request for request in self.git.http.requests) >= 5 or None
 
     async def remake(self, stream: str) -> None:
         """Deletes a stream and makes it anew, empty."""

@@ -42,6 +42,12 @@ def checked_address(text: str, rules: AddressRules) -> str:
     raise rejected("KNR1009", f"{shown(text)} is not an address that is followed")
 
 
+def host_of(address: str) -> str:
+    """The host of a checked address, lower-case and without brackets; empty for a local path."""
+    found = _HTTP.fullmatch(address) or _SSH.fullmatch(address)
+    return found["host"].strip("[]").lower() if found else ""
+
+
 def shown(text: str) -> str:
     """The address as logs and errors may show it: no user info, no query, no control characters, at most 200 long."""
     clean = "".join(c if c.isprintable() else "?" for c in text)

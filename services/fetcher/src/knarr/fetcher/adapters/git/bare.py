@@ -15,6 +15,7 @@ from pygit2.enums import ObjectType
 
 from knarr.fetcher.adapters.git.callbacks import Bounds, Login, Talk
 from knarr.fetcher.adapters.git.failures import remote_failure
+from knarr.fetcher.core.address import host_of
 from knarr.fetcher.core.compare import compare
 from knarr.fetcher.core.refs import RemoteRef, Target, resolve
 from knarr.fetcher.core.source import Ref, RefKind
@@ -44,7 +45,7 @@ class BareMirror:
         git = self._open()
         if ref.kind is RefKind.COMMIT and (pinned := self._held(ref.value)) is not None:
             return self._sighting(pinned, ref.value, fetched=False)
-        talk = Talk(self._login, self._bounds, self.stop)
+        talk = Talk(host_of(self._url), self._login, self._bounds, self.stop)
         proxy = self._proxy or None
         try:
             remote = git.remotes.create_anonymous(self._url)
@@ -165,10 +166,7 @@ def _opened(folder: Path) -> pygit2.Repository:
         pygit2.init_repository(str(folder), bare=True)
     for leftover in (folder / "objects" / "pack").glob("*git2*"):
         leftover.unlink(missing_ok=True)  # what a killed fetch left behind
-    git = pygit2.Repository(str(folder))
-    # A redirect could lead a credential, or us, to a host that nobody named.
-    git.config["http.followRedirects"] = "false"
-    return git
+    return pygit2.Repository(str(folder))
 
 
 def _refspecs(target: Target) -> list[str]:

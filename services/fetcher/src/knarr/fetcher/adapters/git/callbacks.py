@@ -33,8 +33,9 @@ class Bounds:
 class Talk(pygit2.RemoteCallbacks):
     """One talk with one remote. Raises numbered errors through libgit2."""
 
-    def __init__(self, login: Login | None, bounds: Bounds, stop: threading.Event) -> None:
+    def __init__(self, host: str, login: Login | None, bounds: Bounds, stop: threading.Event) -> None:
         super().__init__()
+        self._host = host
         self._login = login
         self._bounds = bounds
         self._stop = stop
@@ -42,10 +43,12 @@ class Talk(pygit2.RemoteCallbacks):
         self._asked = 0
 
     def certificate_check(self, certificate: None, valid: bool, host: bytes | str) -> bool:
-        """libgit2's own default accepts every SSH host key."""
+        """libgit2's own default accepts every SSH host key, and follows a first redirect to whatever host it names."""
+        name = host.decode("utf-8", "replace") if isinstance(host, bytes) else host
+        if name.strip("[]").lower() != self._host:
+            raise rejected("KNR1005", f"the host leads on to {name[:253]}, which the source does not name")
         if valid:
             return True
-        name = host.decode("utf-8", "replace") if isinstance(host, bytes) else host
         raise rejected("KNR1005", f"the key or certificate of {name[:253]} is not trusted")
 
     def credentials(

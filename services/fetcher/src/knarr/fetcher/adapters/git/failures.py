@@ -15,7 +15,6 @@ _REJECTED: tuple[tuple[str, str, str], ...] = (
         "KNR1006",
         "has no such repository",
     ),
-    (r"redirect", "KNR1006", "answers with a redirect, which is not followed"),
 )
 # What is wrong here and not there: a fetch negotiates with what the mirror holds.
 _LOCAL = re.compile(r"object not found|no match for id|packfile|pack file|\bodb\b|corrupt|indexer|delta", re.IGNORECASE)
