@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import aiohttp
 
@@ -83,8 +84,17 @@ class JaegerServer:
 
     async def trace(self, trace_id: str) -> tuple[dict[str, Any], ...]:
         """The spans of a trace as the query API gives them; none for an unknown one."""
+        return tuple((await self.whole_trace(trace_id))["spans"])
+
+    async def traces_of(self, service: str, operation: str, *, limit: int = 1000) -> tuple[dict[str, Any], ...]:
+        """The newest traces in which the service did the operation, each with its `spans` and `processes`."""
+        found = await self._get(f"/api/traces?service={quote(service)}&operation={quote(operation)}&limit={limit}")
+        return tuple(found or ())
+
+    async def whole_trace(self, trace_id: str) -> dict[str, Any]:
+        """A trace with its `spans` and `processes`; both empty for an unknown one."""
         found = await self._get(f"/api/traces/{trace_id}")
-        return tuple(found[0]["spans"]) if found else ()
+        return dict(found[0]) if found else {"spans": [], "processes": {}}
 
     async def await_trace(
         self, trace_id: str, holds: Callable[[tuple[dict[str, Any], ...]], bool], *, deadline_seconds: float = 15.0

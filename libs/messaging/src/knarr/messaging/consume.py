@@ -44,6 +44,7 @@ class Subscription:
     filters: tuple[str, ...]
     kinds: tuple[type, ...]
     service: str
+    stage: str = ""  # the name of the span of one message; by default "<service> process"
     batch: int = 64
     ack_wait_seconds: float = 60.0
     newest_first_delivery: bool = False  # start from the newest per subject instead of all
@@ -164,7 +165,9 @@ def received(what: Subscription, message: Msg) -> Received:
 
 async def _handle(broker: Broker, what: Subscription, handle: Handler, message: Msg) -> None:
     started = time.monotonic()
-    with TRACER.start_as_current_span(f"{what.service} process", context=extract(message.headers)) as span:
+    with TRACER.start_as_current_span(
+        what.stage or f"{what.service} process", context=extract(message.headers)
+    ) as span:
         span.set_attribute("messaging.system", "nats")
         span.set_attribute("messaging.destination.name", message.subject)
         outcome, failure = await _outcome(what, handle, message)

@@ -102,6 +102,7 @@ async def _serve(broker: Broker, renderer: Renderer, bundles: NatsBundles, check
                     filters=("commit.*",),
                     kinds=(SnapshotStored,),
                     service="renderer",
+                    stage="render",
                     batch=4,
                 ),
                 commit,

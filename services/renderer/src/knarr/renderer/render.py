@@ -140,6 +140,8 @@ class Renderer:
             with TRACER.start_as_current_span("render app") as span:
                 span.set_attribute("knarr.app", found.name)
                 finished = await self._parts.apps.render(found, ground, commit.fleet)
+                if finished.failures:
+                    span.set_attribute("error.type", finished.failures[0].code)
             # What failed may depend on what is not there yet: it is looked at again at every commit.
             self._last[found.name] = (b"" if finished.failures else self._key(found, commit), finished)
         if finished.failures:

@@ -9,6 +9,7 @@ from nacl.signing import SigningKey
 
 from knarr.bundle.sealing import MasterKey, content_key
 from knarr.bundle.signing import sign_assignment
+from knarr.messaging.tracing import TRACER
 from knarr.pipeline.assignment import AssignmentHeader, BodyEncoding, DryRun
 from knarr.pipeline.decision import RolloutDecided
 from knarr.rollout.core.assignment import body_for, placements_by_cluster
@@ -39,7 +40,8 @@ class Dispatcher:
         self, state: FleetState, outgoing: list[OutgoingAssignment], decisions: list[RolloutDecided]
     ) -> None:
         """Sends assignments, then decisions, then marks both as published."""
-        await self.send(state, outgoing)
+        if outgoing:
+            await self.send(state, outgoing)
         for decision in decisions:
             await self._outbox.decided(decision)
         if outgoing or decisions:
@@ -50,12 +52,14 @@ class Dispatcher:
     ) -> None:
         """Assignments only. A cluster that has never reported cannot be sealed for, and waits for its report."""
         by_cluster = placements_by_cluster(state, [o.cluster for o in outgoing])
-        for start in range(0, len(outgoing), _SIGN_AT_ONCE):
-            async with asyncio.TaskGroup() as tasks:
-                for out in outgoing[start : start + _SIGN_AT_ONCE]:
-                    if state.members[out.cluster].enrolled:
-                        signed = self._signed(state, out, by_cluster[out.cluster], dry_runs)
-                        tasks.create_task(self._outbox.assignment(out.cluster, signed))
+        with TRACER.start_as_current_span("sign and publish") as span:
+            span.set_attribute("knarr.assignments", len(outgoing))
+            for start in range(0, len(outgoing), _SIGN_AT_ONCE):
+                async with asyncio.TaskGroup() as tasks:
+                    for out in outgoing[start : start + _SIGN_AT_ONCE]:
+                        if state.members[out.cluster].enrolled:
+                            signed = self._signed(state, out, by_cluster[out.cluster], dry_runs)
+                            tasks.create_task(self._outbox.assignment(out.cluster, signed))
 
     def _signed(
         self, state: FleetState, out: OutgoingAssignment, apps: list[str], dry_runs: tuple[DryRun, ...]

@@ -74,6 +74,7 @@ _RENDERED = Subscription(
     filters=("rendered.*",),
     kinds=(CommitRendered,),
     service="rollout",
+    stage="decide",
 )
 _COMMANDS = Subscription(
     stream=COMMANDS, durable="rollout", filters=("command.*",), kinds=(Command,), service="rollout"
