@@ -31,14 +31,14 @@ async def traced(jaeger: JaegerServer, tmp_path_factory: pytest.TempPathFactory)
 
 
 async def _tree(traced: House, jaeger: JaegerServer, sha: str, last: str) -> tuple[str, Node]:
-    """The commit's trace id and its one root, once the span `last` has arrived."""
+    """The commit's trace id and its one root, once the fetcher's and the other services' spans have arrived."""
     commit = (await traced.ask("commits", sha=sha, limit="1"))["items"][0]
     trace_id: str = commit["trace_id"]
-    await jaeger.await_trace(trace_id, lambda spans: any(s["operationName"] == last for s in spans))
 
     async def whole() -> Node | None:
         tops = roots(await jaeger.whole_trace(trace_id))
-        return tops[0] if len(tops) == 1 else None
+        arrived = {node.name for top in tops for node in top.walk()}
+        return tops[0] if len(tops) == 1 and {"fetch", last} <= arrived else None
 
     return trace_id, await until("the trace having one root", whole, 15.0)
 
