@@ -14,6 +14,7 @@ from knarr.fetcher.core.source import Ref, RefKind, Signers, Source
 from knarr.pipeline.names import SourceName
 
 HEAD = "apiVersion: knarr.dev/v1\nkind: Fleet\nname: test\n"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f alice"
 URL = "https://git.example.com/shop.git"
 
 
@@ -41,7 +42,7 @@ def test_everything_that_a_source_can_say() -> None:
                 "apps": "apps/*",
                 "paths": ["apps/**"],
                 "credentials": "forge",
-                "signers": ["ssh-ed25519 AAAA alice", "-----BEGIN PGP PUBLIC KEY BLOCK-----\n"],
+                "signers": [KEY, "-----BEGIN PGP PUBLIC KEY BLOCK-----\n"],
                 "pollInterval": "5m",
             }
         )
@@ -54,7 +55,7 @@ def test_everything_that_a_source_can_say() -> None:
             ref=Ref(kind=RefKind.SEMVER, value=">=1.2"),
             paths=("apps/**",),
             credentials="forge",
-            signers=Signers(ssh=("ssh-ed25519 AAAA alice",), openpgp=("-----BEGIN PGP PUBLIC KEY BLOCK-----\n",)),
+            signers=Signers(ssh=(KEY,), openpgp=("-----BEGIN PGP PUBLIC KEY BLOCK-----\n",)),
             poll_seconds=300.0,
         ),
     )
@@ -84,6 +85,9 @@ def test_the_fleet_may_stand_among_other_documents() -> None:
         (f"{{name: shop, url: '{URL}', ref: {{commit: abc}}}}", "KNR1021"),
         (f"{{name: shop, url: '{URL}', pollInterval: often}}", "KNR1021"),
         (f"{{name: shop, url: '{URL}', paths: apps}}", "KNR1020"),
+        (f"{{name: shop, url: '{URL}', signers: []}}", "KNR1021"),
+        (f"{{name: shop, url: '{URL}', signers: [alice]}}", "KNR1021"),
+        (f"{{name: shop, url: '{URL}', signers: [ssh-rsa AAAA alice]}}", "KNR1021"),
         (f"{{name: shop, name: shop, url: '{URL}'}}", "KNR1021"),
     ],
 )

@@ -18,6 +18,7 @@ from knarr.fetcher.core.numbering import next_number
 from knarr.fetcher.core.source import Source
 from knarr.fetcher.ports import Published, Remembered, Repository, Sighting
 from knarr.fetcher.snapshot import Parts, is_whole, store
+from knarr.fetcher.verify import signed_by
 from knarr.pipeline.errors import retryable
 from knarr.pipeline.snapshot import Commit, CommitObserved, SnapshotStored
 
@@ -40,6 +41,7 @@ class _Look:
 
     source: Source
     sighting: Sighting
+    signer: str
     stream: str
     kept: Remembered
     published: Published
@@ -66,6 +68,7 @@ async def _look(source: Source, repository: Repository, parts: Parts, audit: boo
     began_ns = time.time_ns()
     sighting = await repository.look(source.ref)
     answered_ns = time.time_ns()
+    signer = signed_by(sighting, source.signers, parts.openpgp)
     kept = await parts.memory.recall(source.name)
     published = await parts.log.newest(source.name)
     stream = await parts.vault.identity()
@@ -76,6 +79,7 @@ async def _look(source: Source, repository: Repository, parts: Parts, audit: boo
     return _Look(
         source=source,
         sighting=sighting,
+        signer=signer,
         stream=stream,
         kept=kept,
         published=published,
@@ -149,6 +153,7 @@ async def _numbered(look: _Look, parts: Parts) -> Commit:
         committed_at_ms=sighting.committed_at_ms,
         observed_at_ms=now_ms,
         url=look.source.url,
+        signed_by=look.signer,
     )
     await parts.log.observed(CommitObserved(commit=commit))
     return commit

@@ -15,6 +15,7 @@ from knarr.fetcher.adapters.broker.vault import SnapshotVault
 from knarr.fetcher.adapters.credentials import CredentialsFile
 from knarr.fetcher.adapters.git.opener import MirrorOpener
 from knarr.fetcher.adapters.git.process import configure_libgit2, trust_hosts
+from knarr.fetcher.adapters.openpgp import SequoiaOpenPgp
 from knarr.fetcher.adapters.state import StateFile
 from knarr.fetcher.adapters.webhook import Webhook
 from knarr.fetcher.core.webhook import BODY_BYTES
@@ -38,7 +39,13 @@ async def run(settings: Settings) -> None:
         state = StateFile(settings.state_dir / "fetcher.sqlite")
         stack.push_async_callback(state.close)
         parts = Parts(
-            vault=vault, index=state, memory=state, log=CommitLog(broker), now=time.time, limits=settings.limits
+            vault=vault,
+            index=state,
+            memory=state,
+            log=CommitLog(broker),
+            openpgp=SequoiaOpenPgp(),
+            now=time.time,
+            limits=settings.limits,
         )
         opener = MirrorOpener(
             folder=settings.state_dir / "mirrors",

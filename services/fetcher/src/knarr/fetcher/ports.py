@@ -61,6 +61,14 @@ class Repository(Protocol):
         ...
 
 
+class OpenPgp(Protocol):
+    """Checks OpenPGP signatures."""
+
+    def signer(self, signature: bytes, signed: bytes, certificates: Iterable[str]) -> str | None:
+        """Whose certificate (armoured) made the signature over `signed`; None when none of them did. Milliseconds."""
+        ...
+
+
 class OpenRepository(Protocol):
     """Makes the repository of a source at hand, and lets go of it."""
 

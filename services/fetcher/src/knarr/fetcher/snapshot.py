@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from knarr.fetcher.core.manifest import Place, delta_of, is_time_to_restart, manifest_of, packs_of, places_in
 from knarr.fetcher.core.tree import Limits, TreeDelta, TreeFile, apply, check_count, has_content
-from knarr.fetcher.ports import ContentIndex, Log, Memory, Repository, Vault
+from knarr.fetcher.ports import ContentIndex, Log, Memory, OpenPgp, Repository, Vault
 from knarr.pipeline.errors import retryable
 from knarr.pipeline.snapshot import Commit, Manifest, Pack, PackedContent, SnapshotStored
 
@@ -25,6 +25,7 @@ class Parts:
     index: ContentIndex
     memory: Memory
     log: Log
+    openpgp: OpenPgp
     now: Callable[[], float]
     limits: Limits
 

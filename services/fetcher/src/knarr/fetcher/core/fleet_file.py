@@ -15,6 +15,7 @@ import yaml
 from knarr.fetcher.core.address import AddressRules, checked_address
 from knarr.fetcher.core.refs import check_ref
 from knarr.fetcher.core.source import Ref, RefKind, Signers, Source
+from knarr.fetcher.core.sshsig import pinned_key
 from knarr.pipeline.errors import KnarrError, failure_of, rejected
 from knarr.pipeline.failure import Failure
 from knarr.pipeline.names import FLEET_SOURCE, SourceName, is_dns_label
@@ -111,7 +112,7 @@ def _source(node: yaml.Node, rules: AddressRules) -> Source:
         ref=ref,
         paths=tuple(_texts(fields.get("paths"), "paths")),
         credentials=_text(fields["credentials"], "credentials", node) if "credentials" in fields else "",
-        signers=_signers(tuple(_texts(fields.get("signers"), "signers"))),
+        signers=_signers(fields.get("signers")),
         poll_seconds=_seconds(fields.get("pollInterval")),
     )
 
@@ -128,9 +129,22 @@ def _ref(node: yaml.Node | None) -> Ref:
     return Ref(kind=RefKind(kind), value=_text(value, kind, node))
 
 
-def _signers(keys: tuple[str, ...]) -> Signers:
-    certificates = tuple(key for key in keys if key.lstrip().startswith("-----BEGIN PGP"))
-    return Signers(ssh=tuple(key for key in keys if key not in certificates), openpgp=certificates)
+def _signers(node: yaml.Node | None) -> Signers:
+    ssh: list[str] = []
+    openpgp: list[str] = []
+    for item in _items(node, "signers"):
+        text = _text(item, "signers", item)
+        if text.lstrip().startswith("-----BEGIN PGP PUBLIC KEY BLOCK-----"):
+            openpgp.append(text)
+        elif pinned_key(text) is not None:
+            ssh.append(text)
+        else:
+            message = "a signer is `ssh-ed25519 <key> <name>` or an armoured OpenPGP certificate"
+            raise rejected("KNR1021", message, origin=_place(item))
+    if node is not None and not ssh and not openpgp:
+        # An empty list would read as "anybody may sign".
+        raise rejected("KNR1021", "signers is empty", origin=_place(node))
+    return Signers(ssh=tuple(ssh), openpgp=tuple(openpgp))
 
 
 def _seconds(node: yaml.Node | None) -> float:
