@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from knarr.cli.install.clusters import LocalCluster
 from knarr.cli.install.hub import Hub, passed_on
@@ -14,10 +14,14 @@ from knarr.cli.install.parts import Part
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
-    """`adopt`: clusters whose agents may leave another installation for this one. `apart`: a process for each."""
+    """`adopt`: clusters whose agents may leave another installation for this one. `apart`: a process for each.
+
+    `silent`: clusters whose agents cannot be waited for, since the API server does not answer now.
+    """
 
     adopt: frozenset[str] = frozenset()
     apart: frozenset[str] = frozenset()
+    silent: frozenset[str] = frozenset()
     environment: Mapping[str, str] = field(default_factory=dict)
     heartbeat_seconds: float = 60.0
 
@@ -38,12 +42,14 @@ def _part(hub: Hub, name: str, members: tuple[LocalCluster, ...], wishes: Wishes
     config.write_text("\n".join(lines) + "\n")
     environment = {
         **passed_on(),
-        **_home(),
+        **_person(members),
         "KNARR_AGENTS_FILE": str(config),
         "KNARR_LISTEN": f"127.0.0.1:{port}",
         **wishes.environment,
     }
-    return Part(name, "knarr.agent.host", environment, hub.place.logs, port)
+    waits = any(cluster.name in wishes.silent for cluster in members)
+    health = "/healthz" if waits else "/readyz"
+    return Part(name, "knarr.agent.host", environment, hub.place.logs, port, health=health)
 
 
 def _agent(hub: Hub, cluster: LocalCluster, wishes: Wishes) -> Mapping[str, object]:
@@ -60,6 +66,8 @@ def _agent(hub: Hub, cluster: LocalCluster, wishes: Wishes) -> Mapping[str, obje
     return {**base, "kubeconfig": str(cluster.kubeconfig), "context": cluster.context}
 
 
-def _home() -> dict[str, str]:
-    """A kubeconfig may name credential helpers that live in the caller's home."""
-    return {"HOME": str(Path.home())}
+def _person(members: tuple[LocalCluster, ...]) -> Mapping[str, str]:
+    """A kubeconfig may name credential plugins and need proxies: where there is one, the caller's own environment."""
+    if all(cluster.simulated for cluster in members):
+        return {}
+    return {name: value for name, value in os.environ.items() if not name.startswith("KNARR_")}

@@ -6,8 +6,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 from knarr.pipeline.errors import rejected
 from knarr.pipeline.names import dns_label
+
+_MOST_SHOWN = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,13 +34,36 @@ def default_name(context: str) -> str:
 
 
 def from_contexts(asked: tuple[str, ...], kubeconfig: Path) -> tuple[LocalCluster, ...]:
-    """`CONTEXT` or `CONTEXT=NAME`, as given on the command line."""
+    """`CONTEXT` or `CONTEXT=NAME`, as given on the command line. KNR6208 when the kubeconfig has no such context."""
     found = []
+    known = contexts_in(kubeconfig.read_bytes()) if asked else ()
     for text in asked:
-        context, _, name = text.partition("=")
+        context, name = (text, "") if text in known else _parted(text)
+        if context not in known:
+            raise rejected("KNR6208", f"{kubeconfig} has no context {context!r}; it has {_listed(known)}")
         cluster = dns_label(name or default_name(context), "cluster")
         found.append(LocalCluster(name=cluster, kubeconfig=kubeconfig, context=context))
     return tuple(found)
+
+
+def contexts_in(kubeconfig: bytes) -> tuple[str, ...]:
+    """The contexts that a kubeconfig has, sorted. KNR6208 when it is no kubeconfig."""
+    try:
+        document = yaml.safe_load(kubeconfig)
+        return tuple(sorted(str(entry["name"]) for entry in document.get("contexts") or ()))
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+        raise rejected("KNR6208", "the file given is not a kubeconfig") from error
+
+
+def _parted(text: str) -> tuple[str, str]:
+    # A context may hold an equals sign itself; a cluster's name never does.
+    context, _, name = text.rpartition("=")
+    return (context, name) if context else (text, "")
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    shown = ", ".join(names[:_MOST_SHOWN]) or "none"
+    return shown + (f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else "")
 
 
 def simulated(count: int, documented: tuple[str, ...], taken: frozenset[str]) -> tuple[LocalCluster, ...]:

@@ -21,12 +21,20 @@ _DEATHS_WITHIN_SECONDS = 60.0
 
 
 class Part:
-    """One process with a health address."""
+    """One process with a health address. `health`: the path that says that it has started well enough."""
 
     def __init__(
-        self, name: str, module: str, environment: Mapping[str, str], state_dir: Path, listen_port: int
+        self,
+        name: str,
+        module: str,
+        environment: Mapping[str, str],
+        state_dir: Path,
+        listen_port: int,
+        *,
+        health: str = "/readyz",
     ) -> None:
         self.name = name
+        self._health = health
         self.url = f"http://127.0.0.1:{listen_port}"
         argv = (sys.executable, "-m", module)
         self.process = OwnedProcess(Command(name=name, argv=argv, environment=environment), state_dir)
@@ -64,7 +72,7 @@ class Part:
             await asyncio.sleep(_WATCH_SECONDS)
 
     async def _ready(self) -> bool:
-        return await answers_ok(f"{self.url}/readyz")
+        return await answers_ok(f"{self.url}{self._health}")
 
 
 async def start_together(parts: list[Part]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -64,6 +65,16 @@ class Place:
         ports = {name: kept[name] if name in kept and is_free(kept[name]) else free_port() for name in wanted}
         kept_file.write_text(json.dumps(ports))
         return ports
+
+    def uids(self) -> dict[str, str]:
+        """The UID of each real cluster at the last start, by name: a name must not slip to another cluster."""
+        file = self.folder / "uids.json"
+        found: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
+        return found
+
+    def keep_uids(self, uids: Mapping[str, str]) -> None:
+        """For the next start."""
+        (self.folder / "uids.json").write_text(json.dumps(dict(uids)))
 
     def announce(self, running: Running) -> None:
         """Lets other commands find the installation."""

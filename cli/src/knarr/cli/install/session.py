@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import getpass
 import os
 import signal
 from collections.abc import AsyncIterator, Mapping
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from knarr.cli.api import Api
 from knarr.cli.install.agents import Wishes, agent_parts
 from knarr.cli.install.clusters import LocalCluster, from_contexts, simulated, without_clash
 from knarr.cli.install.fleet import FleetPlace, find_fleet
@@ -19,6 +21,7 @@ from knarr.cli.install.hub import Hub, HubOptions, running_hub
 from knarr.cli.install.identity import Identity
 from knarr.cli.install.parts import Part, Say, start_together
 from knarr.cli.install.place import Place, Running, default_state
+from knarr.cli.install.preflight import Outlook, look_ahead
 from knarr.pipeline.errors import rejected
 
 
@@ -80,6 +83,7 @@ async def installation(options: UpOptions, say: Say) -> AsyncIterator[Session]:
     options.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     place = Place(options.state.resolve())
     identity = Identity(place.keys)
+    outlook = await look_ahead(clusters, place, identity.epoch, options.adopt, say)
     hub_options = HubOptions(
         fleet=fleet,
         fleet_ref=options.ref,
@@ -89,7 +93,9 @@ async def installation(options: UpOptions, say: Say) -> AsyncIterator[Session]:
     )
     async with AsyncExitStack() as stack:
         hub = await stack.enter_async_context(running_hub(place, identity, hub_options, say))
+        await _renew(hub, outlook)
         wishes = Wishes(
+            silent=outlook.silent,
             adopt=options.adopt,
             apart=options.apart,
             environment=options.environment,
@@ -112,6 +118,15 @@ async def installation(options: UpOptions, say: Say) -> AsyncIterator[Session]:
         )
         stack.callback(place.withdraw)
         yield Session(hub=hub, agents=agents, clusters=clusters, place=place)
+
+
+async def _renew(hub: Hub, outlook: Outlook) -> None:
+    """Rollout refuses a known name with another UID until it is told; the agents start after that."""
+    api = Api(base=hub.page_url, token=hub.identity.token_file.read_text().strip())
+    for name in sorted(outlook.recreated):
+        reason = {"reason": "knarr up --adopt", "actor": getpass.getuser()}
+        await asyncio.to_thread(api.post, f"clusters/{name}/adopt", reason)
+    hub.place.keep_uids(outlook.uids)
 
 
 def _clusters(options: UpOptions, fleet: FleetPlace) -> tuple[LocalCluster, ...]:

@@ -61,6 +61,12 @@ ENTRIES: tuple[Entry, ...] = (
         "`kubectl config get-contexts` lists them.",
     ),
     Entry(
+        "KNR6209",
+        "Two contexts lead to one cluster",
+        "They differ in user or namespace, but the cluster behind them is the same; it can have one agent.",
+        "Leave one of them out.",
+    ),
+    Entry(
         "KNR6210",
         "A part dies again and again",
         "It was started again several times within a minute and died each time.",
