@@ -148,14 +148,14 @@ async def test_a_lost_listener_says_that_anything_may_have_changed(hub: Any, sto
 
 async def test_a_removed_app_leaves_its_subject_once_rollout_has_read_it(hub: Any, story: Any, wait_until: Any) -> None:
     subject = subjects.report_app_subject("dev-1", "web")
-    await hub.broker.jetstream().pull_subscribe("report.>", "rollout", stream="REPORTS")
+    await hub.broker.jetstream().pull_subscribe("report.>", "rollout-apps", stream="REPORTS")
     await story.report("dev-1", "web", AppState.HEALTHY, digest=bytes(32), generation=1)
     await story.report("dev-1", "shop", AppState.HEALTHY, digest=bytes(32), generation=1)
     await hub.until("clusters/dev-1", lambda c: len(c["placements"]) == 2)
     await story.report("dev-1", "web", AppState.REMOVED, digest=b"", generation=2)
     await hub.until("clusters/dev-1", lambda c: [p["app"] for p in c["placements"]] == ["shop"])
     assert await hub.broker.newest_bytes("REPORTS", subject) is not None  # rollout has not read it
-    reader = await hub.broker.jetstream().pull_subscribe_bind(consumer="rollout", stream="REPORTS")
+    reader = await hub.broker.jetstream().pull_subscribe_bind(consumer="rollout-apps", stream="REPORTS")
     for message in await reader.fetch(10, timeout=5):
         await message.ack()
 

@@ -45,7 +45,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         stage_label=reader.text("KNARR_STAGE_LABEL", "env"),
         patience=patience,
         retention_days=reader.number("KNARR_RETENTION_DAYS", 30.0),
-        report_readers=reader.words("KNARR_REPORT_READERS", ("rollout",)),
+        report_readers=reader.words("KNARR_REPORT_READERS", ("rollout-apps",)),
         command_seconds=reader.number("KNARR_COMMAND_SECONDS", 10.0),
         housekeeping_seconds=reader.number("KNARR_HOUSEKEEPING_SECONDS", 2.0),
     )

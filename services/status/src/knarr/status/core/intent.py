@@ -14,7 +14,6 @@ from knarr.status.core.rows import AssignedRow, BundleRow, CommitRow, RevisionRo
 from knarr.status.core.text import clean, safe_url
 
 _LOST_IDS = 500
-_GIVES = frozenset({AppVerdict.ASSIGNED, AppVerdict.UNCHANGED})
 _TAKES = frozenset({AppVerdict.REMOVED, AppVerdict.DETACHED})
 
 
@@ -144,7 +143,7 @@ def assigned_rows(message: RolloutDecided, position: Position) -> tuple[Assigned
     generations = {a.cluster: a.generation for a in message.assignments}
     rows: list[AssignedRow] = []
     for app in message.apps:
-        for cluster, digest in _given(app).items():
+        for cluster, digest in _given(app, frozenset(message.unenrolled_clusters)).items():
             rows.append(
                 AssignedRow(
                     position=position,
@@ -159,10 +158,13 @@ def assigned_rows(message: RolloutDecided, position: Position) -> tuple[Assigned
     return tuple(sorted(rows, key=lambda r: (r.cluster, r.app)))
 
 
-def _given(app: AppDecision) -> dict[str, bytes | None]:
+def _given(app: AppDecision, unenrolled: frozenset[str]) -> dict[str, bytes | None]:
+    """`unchanged`: every enrolled cluster of the variants has it; `assigned`: the named clusters get it now."""
     if app.verdict in _TAKES:
         return dict.fromkeys(app.clusters)
-    if app.verdict not in _GIVES:
-        return {}
-    chosen = set(app.clusters)
-    return {c: v.digest for v in app.variants for c in v.clusters if not chosen or c in chosen}
+    every = {c: v.digest for v in app.variants for c in v.clusters}
+    if app.verdict is AppVerdict.ASSIGNED:
+        return {c: every[c] for c in app.clusters if c in every}
+    if app.verdict is AppVerdict.UNCHANGED:
+        return {c: digest for c, digest in every.items() if c not in unenrolled}
+    return {}

@@ -15,7 +15,7 @@ from knarr.status.adapters.postgres.reports import append_events, notify
 from knarr.status.adapters.postgres.statements import statement
 from knarr.status.core.events import event, verdict_event
 from knarr.status.core.position import Position
-from knarr.status.core.rows import BundleRow, CommitRow, EventRow, RevisionRow, VariantRow, VerdictRow
+from knarr.status.core.rows import BundleRow, CommitRow, EventRow, RevisionRow, VariantRow
 from knarr.status.ports import Decided, Rendered, SourceState
 
 
@@ -113,7 +113,7 @@ class PostgresIntent:
                 if commit is not None:
                     await _upsert_commit(connection, commit)
             await _decision(connection, decided)
-            events = await _verdicts(connection, decided.verdicts)
+            events = await _verdicts(connection, decided)
             clusters = await _assign(connection, decided)
             await append_events(connection, events)
             topics = {"commits", "decisions", "apps", "revisions"} | ({"clusters"} if clusters else set())
@@ -179,7 +179,10 @@ async def _decision(connection: asyncpg.Connection, d: Decided) -> None:
     )
 
 
-async def _verdicts(connection: asyncpg.Connection, rows: Sequence[VerdictRow]) -> list[EventRow]:
+async def _verdicts(connection: asyncpg.Connection, d: Decided) -> list[EventRow]:
+    rows = d.verdicts
+    cause = d.commit or d.fleet_commit
+    source, number = (cause.source, cause.number) if cause else (FLEET_SOURCE, 0)
     found = await connection.fetch(statement("lock_verdicts"), [r.app for r in rows])
     before = {(r["app"], r["revision"]): r["verdict"] for r in found}
     events: list[EventRow] = []
@@ -189,11 +192,11 @@ async def _verdicts(connection: asyncpg.Connection, rows: Sequence[VerdictRow]) 
             await connection.execute(
                 statement("upsert_verdict"), row.app, row.revision, *place, row.verdict, row.decided_at_ms,
                 row.command_id, list(row.clusters), row.reasons_json, row.losses_json, row.failures_json,
-                row.variants_json,
+                row.variants_json, source, number,
             )  # fmt: skip
-        await connection.execute(
-            statement("app_decided"), row.app, *place, row.verdict, row.revision, row.decided_at_ms
-        )
+            await connection.execute(
+                statement("app_decided"), row.app, *place, row.verdict, row.revision, row.decided_at_ms
+            )
         reason = next(iter(json.loads(row.reasons_json)), {"message": "", "code": ""})
         told = verdict_event(before.get((row.app, row.revision)), row, reason["message"], reason["code"])
         events += [told] if told else []

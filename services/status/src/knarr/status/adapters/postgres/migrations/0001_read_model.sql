@@ -224,6 +224,9 @@ create table status.verdict (
     losses jsonb not null,
     failures jsonb not null,
     variants jsonb not null,
+    -- the commit of the first decision on it: what caused a removal, which has no revision of its own
+    source text not null,
+    commit_number bigint not null,
     primary key (app, revision)
 );
 create index verdict_word on status.verdict (verdict, decided_at_ms desc);

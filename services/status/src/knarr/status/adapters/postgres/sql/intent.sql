@@ -124,15 +124,16 @@ where app = any($1::text[]) order by app, revision for update
 
 -- name: upsert_verdict
 insert into status.verdict as v (app, revision, stream_created, sequence, verdict, decided_at_ms, held_since_ms,
-    command_id, clusters, reasons, losses, failures, variants)
+    command_id, clusters, reasons, losses, failures, variants, source, commit_number)
 values ($1, $2, $3, $4, $5, $6, case when $5 = 'held' then $6::bigint end, $7, $8, $9::jsonb, $10::jsonb, $11::jsonb,
-    $12::jsonb)
+    $12::jsonb, $13, $14)
 on conflict (app, revision) do update set
     stream_created = excluded.stream_created, sequence = excluded.sequence, verdict = excluded.verdict,
     decided_at_ms = excluded.decided_at_ms,
     held_since_ms = coalesce(v.held_since_ms, excluded.held_since_ms),
     command_id = case when excluded.command_id = '' then v.command_id else excluded.command_id end,
-    clusters = excluded.clusters, failures = excluded.failures, variants = excluded.variants,
+    clusters = case when excluded.clusters = '{}' then v.clusters else excluded.clusters end,
+    failures = excluded.failures, variants = excluded.variants,
     -- what was held against it stays readable after the release
     reasons = case when excluded.reasons = '[]' then v.reasons else excluded.reasons end,
     losses = case when excluded.losses = '[]' then v.losses else excluded.losses end

@@ -117,7 +117,8 @@ order by c.observed_at_ms desc, c.source desc, c.number desc
 limit $7
 
 -- name: held_of_commits
-select v.app, v.revision, r.source, r.commit_number
+select v.app, v.revision, coalesce(r.source, v.source) as source,
+    coalesce(r.commit_number, v.commit_number) as commit_number
 from status.verdict v
 join status.app a on a.app = v.app and a.decided_revision = v.revision
 left join status.revision r on r.revision = v.revision
@@ -151,11 +152,13 @@ order by a.app
 -- name: list_revisions
 select v.app, v.revision, v.verdict, v.decided_at_ms, v.held_since_ms, v.command_id, v.clusters, v.reasons, v.losses,
     v.failures, v.variants, a.decided_revision = v.revision as current, a.verdict as app_verdict,
-    r.source, r.commit_number, r.commit_sha, r.rendered_at_ms, r.path, k.subject, k.author, k.url, m.actor, m.reason as approval_reason
+    k.source, k.number as commit_number, k.sha as commit_sha, r.rendered_at_ms, r.path, k.subject, k.author, k.url,
+    m.actor, m.reason as approval_reason
 from status.verdict v
 join status.app a on a.app = v.app
 left join status.revision r on r.revision = v.revision
-left join status.commit k on k.source = r.source and k.number = r.commit_number
+left join status.commit k
+    on k.source = coalesce(r.source, v.source) and k.number = coalesce(r.commit_number, v.commit_number)
 left join status.command m on m.command_id = v.command_id
 where ($1::bigint is null or (v.decided_at_ms, v.app, v.revision) < ($1, $2, $3))
     and ($4::text is null or v.app = $4)
