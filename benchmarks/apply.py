@@ -152,6 +152,7 @@ async def measure() -> dict[str, Any]:
         one = await one_changed(made, apps)
         others = await requests_to_ours(made) - before - CHANGES * 3
         fetched = (await made.agent.metrics())["knarr_agent_fetches_total"] - fetches
+        per_change = (made.app_messages - messages) / CHANGES
         told = len({n for n in apps if made.reports[n].generation >= made.assigner.generation - CHANGES + 1})
         say("the same assignment again; then a restart of the agent")
         before = await requests_to_ours(made)
@@ -182,7 +183,7 @@ async def measure() -> dict[str, Any]:
             "one_of_1000_fetches": fetched / CHANGES,
             "one_of_1000_apps_reported": told,
             "one_of_1000_other_requests": others,
-            "messages_per_change": (made.app_messages - messages) / CHANGES,
+            "messages_per_change": per_change,
             "requests_created": round(created / (4 * APPS), 4),
             "requests_changed": round(changed / (3 * APPS), 4),
             "requests_unchanged": unchanged / (4 * APPS),

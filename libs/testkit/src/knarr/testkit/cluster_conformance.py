@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pytest
@@ -79,6 +80,21 @@ async def refused(cluster: Cluster, manifest: Object, *, force: bool = False) ->
     with pytest.raises(KnarrError) as found:
         await cluster.apply(manifest, force=force)
     return found.value
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All pages together."""
+
+    items: tuple[Object, ...]
+    version: str
+
+
+async def everything(cluster: Cluster, what: Selection) -> Listing:
+    """The whole list."""
+    pages = [page async for page in cluster.pages(what)]
+    assert len({page.version for page in pages}) == 1
+    return Listing(tuple(item for page in pages for item in page.items), pages[0].version)
 
 
 async def soon(holds: Callable[[], Awaitable[bool]]) -> None:
@@ -266,8 +282,8 @@ class ClusterConformance:
         for number in range(5):
             labels = {OWNER_LABEL: "shop"} if number < 3 else None
             await cluster.apply(config_map(f"n{number}", namespace, labels, x="1"), force=True)
-        whole = await cluster.list_all(Selection(kind=CONFIG_MAP, namespace=namespace, metadata_only=False))
-        ours = await cluster.list_all(Selection(kind=CONFIG_MAP, namespace=namespace, label=OWNER_LABEL))
+        whole = await everything(cluster, Selection(kind=CONFIG_MAP, namespace=namespace, metadata_only=False))
+        ours = await everything(cluster, Selection(kind=CONFIG_MAP, namespace=namespace, label=OWNER_LABEL))
         names = {o["metadata"]["name"] for o in whole.items}
         assert {f"n{n}" for n in range(5)} <= names
         assert sorted(o["metadata"]["name"] for o in ours.items) == ["n0", "n1", "n2"]
@@ -278,7 +294,7 @@ class ClusterConformance:
     async def test_a_watch_tells_every_change_in_order(self, cluster: Cluster, namespace: str, hand: Hand) -> None:
         what = Selection(kind=CONFIG_MAP, namespace=namespace, label=OWNER_LABEL)
         owned = config_map("a", namespace, {OWNER_LABEL: "shop"}, x="1")
-        listing = await cluster.list_all(what)
+        listing = await everything(cluster, what)
         async with watching(cluster, what, listing.version) as events:
             uid = (await cluster.apply(owned, force=True)).found["metadata"]["uid"]
             await cluster.apply(config_map("not-ours", namespace, x="1"), force=True)
@@ -297,7 +313,7 @@ class ClusterConformance:
         what = Selection(kind=CONFIG_MAP, namespace=namespace, label=OWNER_LABEL)
         owned = config_map("a", namespace, {OWNER_LABEL: "shop"}, x="1")
         await cluster.apply(owned, force=True)
-        listing = await cluster.list_all(what)
+        listing = await everything(cluster, what)
         async with watching(cluster, what, listing.version) as events:
             await hand.edit(ref_of(owned), {"metadata": {"labels": {OWNER_LABEL: None}}})
             told = await next_event(events)
@@ -306,7 +322,7 @@ class ClusterConformance:
 
     async def test_a_watch_resumes_where_another_ended(self, cluster: Cluster, namespace: str) -> None:
         what = Selection(kind=CONFIG_MAP, namespace=namespace)
-        listing = await cluster.list_all(what)
+        listing = await everything(cluster, what)
         await cluster.apply(config_map("first", namespace), force=True)
         async with watching(cluster, what, listing.version) as events:
             first = await next_event(events)

@@ -2,7 +2,11 @@
 
 import sys
 
-from knarr.agent.main import serve_one
+from knarr.agent.thrift import leave_out
+
+leave_out()
+
+from knarr.agent.main import serve_one  # noqa: E402 - after leave_out
 
 if __name__ == "__main__":
     sys.exit(serve_one())

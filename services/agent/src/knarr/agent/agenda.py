@@ -11,6 +11,8 @@ from collections.abc import Callable
 
 from knarr.pipeline.names import AppName
 
+_REST_SECONDS = 3.0
+
 
 class Agenda:
     """Filled by events, emptied by the dispatcher. Times are the given clock's, in seconds."""
@@ -23,6 +25,7 @@ class Agenda:
         self._due: dict[AppName, float] = {}
         self._timers: list[tuple[float, AppName]] = []
         self._wake = asyncio.Event()
+        self._stirred = asyncio.Event()
 
     def mark(self, app: AppName) -> None:
         """Look at the app as soon as possible."""
@@ -48,6 +51,7 @@ class Agenda:
                 app = next(iter(self._ready))
                 del self._ready[app]
                 self._busy.add(app)
+                self._stirred.set()
                 return app
             self._wake.clear()
             await self._sleep()
@@ -58,6 +62,15 @@ class Agenda:
         if app in self._again:
             self._again.discard(app)
             self.mark(app)
+
+    async def rests(self, do: Callable[[], None]) -> None:
+        """Does something each time that nothing happened for a while after something had. Until cancelled."""
+        while True:
+            await self._stirred.wait()
+            while self._stirred.is_set():
+                self._stirred.clear()
+                await asyncio.sleep(_REST_SECONDS)
+            do()
 
     @property
     def idle(self) -> bool:

@@ -75,6 +75,7 @@ class Agent:
             tasks.create_task(reconciler.run(), name="reconcile")
             tasks.create_task(self.publisher.run(), name="publish")
             tasks.create_task(self._receiver(memory).run(), name="receive")
+            tasks.create_task(reconciler.agenda.rests(reconciler.rest), name="thrift")
             self.started.set()
 
     def _assemble(self, tasks: asyncio.TaskGroup, memory: Memory) -> Reconciler:

@@ -15,22 +15,22 @@ class Holders:
 
     def __init__(self) -> None:
         self._holder: dict[ObjectId, AppName] = {}
-        self._held: dict[AppName, set[ObjectId]] = {}
+        self._held: dict[AppName, tuple[ObjectId, ...]] = {}
 
     def claim(self, app: AppName, ids: Iterable[ObjectId]) -> bool:
         """The app's bundle holds exactly these, but for what another app holds already. Whether it let go of any."""
         wanted = set(ids)
-        released = self._held.get(app, set()) - wanted
+        released = set(self._held.get(app, ())) - wanted
         for identity in released:
             self._release(app, identity)
         for identity in wanted:
             self._holder.setdefault(identity, app)
-        self._held[app] = {i for i in wanted if self._holder[i] == app}
+        self._held[app] = tuple(i for i in wanted if self._holder[i] == app)
         return bool(released)
 
     def drop(self, app: AppName) -> None:
         """The app holds nothing any more."""
-        for identity in self._held.pop(app, set()):
+        for identity in self._held.pop(app, ()):
             self._release(app, identity)
 
     def of(self, identity: ObjectId) -> AppName | None:

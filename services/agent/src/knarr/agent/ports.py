@@ -42,8 +42,8 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
-    """A complete list and the version it was taken at. Never partial: a failed read raises (I1)."""
+class Page:
+    """One page of a list, and the version that the whole list was taken at."""
 
     items: tuple[Object, ...]
     version: str
@@ -97,8 +97,8 @@ class Reading(Protocol):
         """The object; None only when the server says that it does not exist."""
         ...
 
-    async def list_all(self, what: Selection, *, who: As = AGENT) -> Listing:
-        """Everything selected, read page by page at one version."""
+    def pages(self, what: Selection, *, who: As = AGENT) -> AsyncIterator[Page]:
+        """Everything selected, at one version, one page or more. Complete only when it ends: a failure raises (I1)."""
         ...
 
     def watch(self, what: Selection, version: str) -> AsyncIterator[Event]:

@@ -1,8 +1,8 @@
 """Reports to the hub: the newest of each app, with the transitions since the last acknowledged one.
 
 While the hub is away the backlog coalesces: one report per app whatever happens meanwhile, at most twenty transitions
-each (older ones are dropped and counted). A stream that begins again (a subject's sequence does not grow) gets
-everything once more.
+each (older ones are dropped and counted). What the cluster says of itself follows changes at most once a second. A
+stream that begins again (a subject's sequence does not grow) gets everything once more.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from knarr.pipeline.report import AppReport, ClusterReport, PlanReport, Transiti
 LOG = structlog.get_logger("knarr.agent.publish")
 _AT_ONCE = 32
 _LONGEST_PAUSE = 20.0
+_CLUSTER_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -43,6 +44,7 @@ class Publisher:
     _waiting: dict[str, None] = field(default_factory=dict)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _cluster_due: bool = True
+    _cluster_not_before: float = 0.0
     _sequences: dict[str, int] = field(default_factory=dict)
     dropped_transitions: int = 0
     sent: int = 0
@@ -98,8 +100,11 @@ class Publisher:
             await self._next()
 
     async def _next(self) -> None:
+        wait = self.heartbeat_seconds * random.uniform(0.9, 1.1)  # noqa: S311
+        if self._cluster_due:
+            wait = max(0.0, self._cluster_not_before - asyncio.get_running_loop().time())
         try:
-            async with asyncio.timeout(self.heartbeat_seconds * random.uniform(0.9, 1.1)):  # noqa: S311
+            async with asyncio.timeout(wait):
                 await self._wake.wait()
         except TimeoutError:
             self._cluster_due = True
@@ -113,8 +118,8 @@ class Publisher:
             )
             if failed := next((e for e in sent if isinstance(e, BaseException)), None):
                 raise failed
-        if self._cluster_due:
-            self._cluster_due = False
+        if self._cluster_due and (now := asyncio.get_running_loop().time()) >= self._cluster_not_before:
+            self._cluster_due, self._cluster_not_before = False, now + _CLUSTER_SECONDS
             try:
                 await self._sent("", self.compose())
             except KnarrError:

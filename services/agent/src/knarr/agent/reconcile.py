@@ -36,6 +36,7 @@ from knarr.agent.situation import Gatherer
 from knarr.agent.start import Pin
 from knarr.agent.survey import Survey
 from knarr.agent.tell import Teller
+from knarr.agent.thrift import give_back
 from knarr.bundle.header import DeletionPolicy, Header
 from knarr.bundle.packing import Bundle
 from knarr.pipeline.assignment import AssignedApp, Tombstone
@@ -79,6 +80,8 @@ class Reconciler:
         self._performer = Performer(parts.cluster, self.observer.seen)
         self._holders = Holders()
         self._unknown: set[AppName] = set()
+        self._postponed: set[AppName] = set()
+        self._dependents: dict[AppName, set[AppName]] = {}
         self._notes: dict[ObjectId, Mapping[str, Any] | None] = {}
         self.passes = 0
         parts.teller.health, parts.teller.changed = self._health, self._state_changed
@@ -145,9 +148,13 @@ class Reconciler:
 
     def _state_changed(self, app: AppName) -> None:
         """Apps that depend on this one look again."""
-        for other, record in self.records.items():
-            if app in record.header.depends_on:
-                self.agenda.mark(other)
+        for other in self._dependents.get(app, ()):
+            self.agenda.mark(other)
+
+    def rest(self) -> None:
+        """Nothing has happened for a while: keeps no more than it needs."""
+        self._survey.forget()
+        give_back()
 
     # --- passes ------------------------------------------------------------------
 
@@ -215,12 +222,13 @@ class Reconciler:
                     self.agenda.mark(other.app)
         if record.app in self._unknown:
             self._unknown.discard(record.app)
-            for other in self.records.values():
-                if other.deferred or other.waits_for:
-                    self.agenda.mark(other.app)
+            for postponed in self._postponed:
+                self.agenda.mark(postponed)
 
     def _is_blocked(self, record: Record, assigned: AssignedApp, header: Header) -> bool:
-        if record.digest == assigned.digest:
+        for named in header.depends_on:
+            self._dependents.setdefault(AppName(named), set()).add(record.app)
+        if record.digest == assigned.digest or not header.depends_on:
             return False
         depends = {a: r.header.depends_on for a, r in self.records.items()} | {record.app: header.depends_on}
         record.header = replace(record.header, depends_on=header.depends_on)
@@ -307,6 +315,7 @@ class Reconciler:
                 delivery.mark("apply", now)
         record.complete = whole and record.held is None and not record.deferred
         record.attempts = record.attempts + 1 if record.failed else 0
+        (self._postponed.add if record.deferred or record.waits_for else self._postponed.discard)(record.app)
         if record.failed:
             self.agenda.at(record.app, now + _pause(record.attempts, all(f.retryable for f in record.failed)))
         elif not record.complete:

@@ -33,7 +33,7 @@ class AgentSettings:
     trace_share: float = 1.0
     heartbeat_seconds: float = 60.0
     ready_after_seconds: float = 0.05
-    requests_at_once: int = 32
+    requests_at_once: int = 12
     labels: tuple[tuple[str, str], ...] = ()
 
     def nkey_seed(self) -> str:
@@ -73,7 +73,7 @@ def from_environment(environment: Mapping[str, str]) -> AgentSettings:
         trace_share=read.number("KNARR_TRACE_SHARE", 1.0),
         heartbeat_seconds=read.number("KNARR_HEARTBEAT_SECONDS", 60.0),
         ready_after_seconds=read.number("KNARR_SIMULATED_READY_SECONDS", 0.05),
-        requests_at_once=read.whole("KNARR_REQUESTS_AT_ONCE", 32),
+        requests_at_once=read.whole("KNARR_REQUESTS_AT_ONCE", 12),
         labels=_labels(read.words("KNARR_LABELS", ())),
     )
     if settings.simulated_dir and settings.kubeconfig:

@@ -59,9 +59,9 @@ class Survey:
             return place.found
 
     async def _read(self, kind: Kind, namespace: str, who: As) -> dict[ObjectId, Seen]:
-        listing = await self._cluster.list_all(Selection(kind=kind, namespace=namespace), who=who)
         found: dict[ObjectId, Seen] = {}
-        for item in listing.items:
-            ref = ref_of(item)
-            found[object_id(kind.group, kind.kind, ref.namespace, ref.name)] = seen_of(item, kind)
+        async for page in self._cluster.pages(Selection(kind=kind, namespace=namespace), who=who):
+            for item in page.items:
+                ref = ref_of(item)
+                found[object_id(kind.group, kind.kind, ref.namespace, ref.name)] = seen_of(item, kind)
         return found

@@ -5,6 +5,7 @@ An entry is written before its object is applied (without UID) and again after, 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -64,6 +65,8 @@ def entries_to_json(entries: Inventory) -> list[list[str | int]]:
 def entries_from_json(rows: list[list[Any]]) -> dict[ObjectId, Entry]:
     """From the store."""
     return {
-        ObjectId(identity): Entry(version, wave, bytes.fromhex(content), uid, bytes.fromhex(mark))
+        ObjectId(sys.intern(identity)): Entry(
+            sys.intern(version), wave, bytes.fromhex(content), uid, bytes.fromhex(mark)
+        )
         for identity, version, wave, content, uid, mark in rows
     }

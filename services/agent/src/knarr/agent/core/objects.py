@@ -5,6 +5,7 @@ The flow and all decisions speak in these values; adapters make them from what t
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -51,7 +52,7 @@ class Ref:
     @property
     def id(self) -> ObjectId:
         """The object's identity, which leaves the version out."""
-        return object_id(group_of(self.api_version), self.kind, self.namespace, self.name)
+        return ObjectId(sys.intern(object_id(group_of(self.api_version), self.kind, self.namespace, self.name)))
 
     @property
     def of_kind(self) -> Kind:
@@ -80,9 +81,9 @@ def ref_of(manifest: Mapping[str, Any]) -> Ref:
     """The object that a manifest names."""
     metadata = manifest.get("metadata") or {}
     return Ref(
-        api_version=str(manifest.get("apiVersion", "")),
-        kind=str(manifest.get("kind", "")),
-        namespace=str(metadata.get("namespace") or ""),
+        api_version=sys.intern(str(manifest.get("apiVersion", ""))),
+        kind=sys.intern(str(manifest.get("kind", ""))),
+        namespace=sys.intern(str(metadata.get("namespace") or "")),
         name=str(metadata.get("name") or ""),
     )
 
@@ -94,7 +95,7 @@ def seen_of(found: Mapping[str, Any], kind: Kind) -> Seen:
     return Seen(
         uid=metadata.get("uid", ""),
         version=version_number(metadata.get("resourceVersion", "")),
-        owner=(metadata.get("labels") or {}).get(OWNER_LABEL, ""),
+        owner=sys.intern((metadata.get("labels") or {}).get(OWNER_LABEL, "")),
         mark=mark_of(metadata),
         health=health_of(found, kind.group, kind.kind),
         deleting=deleting,

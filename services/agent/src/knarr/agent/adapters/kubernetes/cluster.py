@@ -16,12 +16,12 @@ from knarr.agent.adapters.kubernetes.discovery import Discovery
 from knarr.agent.adapters.kubernetes.session import APPLY, JSON_PATCH, Session
 from knarr.agent.core.objects import Kind, Ref, ref_of
 from knarr.agent.core.refusals import refusal
-from knarr.agent.ports import AGENT, Applied, As, ClusterIdentity, Event, EventType, Listing, Selection, WatchExpired
+from knarr.agent.ports import AGENT, Applied, As, ClusterIdentity, Event, EventType, Page, Selection, WatchExpired
 from knarr.bundle.canonical import Object
 from knarr.pipeline.errors import KnarrError, retryable
 from knarr.pipeline.names import FIELD_MANAGER, ObjectId
 
-_PAGE = 500
+_PAGE = 250
 _WATCH_SECONDS = 300
 _SILENCE_SECONDS = 330.0
 _METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
@@ -33,7 +33,7 @@ _NAMESPACES = "/api/v1/namespaces"
 class KubernetesCluster:
     """`async with KubernetesCluster(configuration) as cluster`."""
 
-    def __init__(self, configuration: Any, *, requests_at_once: int = 32) -> None:
+    def __init__(self, configuration: Any, *, requests_at_once: int = 12) -> None:
         self.session = Session(configuration, requests_at_once)
         self._discovery = Discovery(self.session, time.monotonic)
         self._stack = AsyncExitStack()
@@ -72,19 +72,18 @@ class KubernetesCluster:
         result: Object = found
         return result
 
-    async def list_all(self, what: Selection, *, who: As = AGENT) -> Listing:
+    async def pages(self, what: Selection, *, who: As = AGENT) -> AsyncIterator[Page]:
         """See the port."""
         path = await self._discovery.path(what.kind, "", what.namespace)
         accept = _METADATA_LIST if what.metadata_only else "application/json"
-        items: list[Object] = []
         proceed = ""
         while True:
             query = {"limit": str(_PAGE), **_label(what), **({"continue": proceed} if proceed else {})}
             _, page = await self.session.ask("GET", f"{path}?{urlencode(query)}", accept=accept, who=who)
-            items += page.get("items") or ()
             proceed = page["metadata"].get("continue", "")
+            yield Page(items=tuple(page.get("items") or ()), version=page["metadata"]["resourceVersion"])
             if not proceed:
-                return Listing(items=tuple(items), version=page["metadata"]["resourceVersion"])
+                return
 
     async def watch(self, what: Selection, version: str) -> AsyncIterator[Event]:
         """See the port."""

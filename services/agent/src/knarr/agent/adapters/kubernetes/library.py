@@ -19,13 +19,13 @@ _SKIPPED = ("client.models", "client.api", "client.apis", "dynamic", "stream", "
 
 
 def load() -> Any:
-    """The package with `client` (Configuration, ApiClient, rest) and `config`; safe to call again."""
+    """The package with `client` (Configuration, rest) and `config`; safe to call again."""
     if _PACKAGE not in sys.modules:
         _stand_in()
     client = sys.modules[f"{_PACKAGE}.client"]
     client.rest = import_module(f"{_PACKAGE}.client.rest")  # type: ignore[attr-defined]
     client.Configuration = import_module(f"{_PACKAGE}.client.configuration").Configuration  # type: ignore[attr-defined]
-    client.ApiClient = import_module(f"{_PACKAGE}.client.api_client").ApiClient  # type: ignore[attr-defined]
+    client.ApiClient = type("ApiClient", (), {})  # type: ignore[attr-defined]  # named in annotations, never made here
     import_module(f"{_PACKAGE}.config")
     return sys.modules[_PACKAGE]
 

@@ -13,6 +13,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import orjson
@@ -59,16 +61,27 @@ class Session:
         self._configuration = configuration
         self._turns = asyncio.Semaphore(requests_at_once)
         self._rest: Any = None
+        self._http: aiohttp.ClientSession
+        self._host = configuration.host
         self._paused_until = 0.0
         self.requests = 0
 
     async def __aenter__(self) -> Self:
         self._rest = load().client.rest.RESTClientObject(self._configuration)
+        # Its own session asks a thread for netrc and proxy variables at every request; its connector is what we want.
+        self._http = aiohttp.ClientSession(
+            connector=self._rest.pool_manager.connector,
+            connector_owner=False,
+            auto_decompress=False,
+            read_bufsize=2**21,
+        )
+        self._fixed = self._proxy()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self._http.close()
         await self._rest.close()
 
     async def ask(
@@ -87,7 +100,11 @@ class Session:
         429 and 503 with Retry-After are waited out, a few times; an expired token is read again once.
         """
         data = body if isinstance(body, bytes) or body is None else orjson.dumps(body)
-        headers = {"Accept": accept, **({"Content-Type": content_type} if data is not None else {})}
+        headers = {
+            "Accept": accept,
+            "Accept-Encoding": "identity",
+            **({"Content-Type": content_type} if data is not None else {}),
+        }
         for attempt in range(_TRIES):
             status, answer, pause = await self._once(method, path, data, headers, who, identity)
             if status < 300:
@@ -103,11 +120,9 @@ class Session:
     ) -> AsyncIterator[aiohttp.StreamReader]:
         """The body of a long answer, read as it comes; a silence longer than `seconds` ends it."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=seconds)
-        headers = {"Accept": accept, **await self._identity(who)}
+        headers = {"Accept": accept, "Accept-Encoding": "identity", **await self._identity(who)}
         try:
-            async with self._rest.pool_manager.get(
-                self._configuration.host + path, headers=headers, timeout=timeout, **self._proxy()
-            ) as response:
+            async with self._http.get(self._host + path, headers=headers, timeout=timeout, **self._fixed) as response:
                 if response.status != 200:
                     raise refusal(response.status, _decoded(await response.read()), NO_OBJECT)
                 yield response.content
@@ -122,13 +137,13 @@ class Session:
             sent = {**headers, **await self._identity(who)}
             self.requests += 1
             try:
-                async with self._rest.pool_manager.request(
+                async with self._http.request(
                     method,
-                    self._configuration.host + path,
+                    self._host + path,
                     data=data,
                     headers=sent,
                     timeout=_TIMEOUT,
-                    **self._proxy(),
+                    **self._fixed,
                 ) as response:
                     raw = await response.read()
                     pause = _retry_after(response.headers, response.status)
@@ -148,7 +163,7 @@ class Session:
         return {**headers, "Impersonate-User": user}
 
     def _proxy(self) -> dict[str, Any]:
-        proxy = self._configuration.proxy
+        proxy = self._configuration.proxy or _proxy_of_environment(self._host)
         given: dict[str, Any] = {"server_hostname": self._configuration.tls_server_name or None}
         return {**given, "proxy": proxy, "proxy_headers": self._configuration.proxy_headers} if proxy else given
 
@@ -160,6 +175,12 @@ class Session:
         left = self._paused_until - asyncio.get_running_loop().time()
         if left > 0:
             await asyncio.sleep(left)
+
+
+def _proxy_of_environment(host: str) -> str:
+    where = urlsplit(host)
+    found = getproxies().get(where.scheme, "")
+    return "" if not found or proxy_bypass(where.netloc) else found
 
 
 def _retry_after(headers: Mapping[str, str], status: int) -> float:

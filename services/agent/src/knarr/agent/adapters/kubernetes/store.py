@@ -22,7 +22,7 @@ _SMALL = 32_000  # bytes; larger values get Secrets of their own
 _FILL_TO = 128_000  # a shared Secret takes new keys up to this size
 _NEVER_OVER = 600_000  # beyond it even small values move out
 _CHUNK = 700_000
-_PAGE = 20
+_PAGE = 5
 _LABEL = "knarr.dev/state"
 _POINTER = b"chunks:"
 _ABSENT = ("KNR4010", "KNR4016")
@@ -46,13 +46,13 @@ class SecretStore:
 
     async def load(self, prefix: str) -> Mapping[str, bytes]:
         """See the port."""
-        found = {k: v for k, v in (await self._open()).items() if k.startswith(prefix)}
+        found = await self._open(prefix)
         return {key: await self._whole(key, value) for key, value in found.items()}
 
     async def read(self, key: str) -> bytes | None:
         """See the port."""
         if not self._opened:
-            await self._open()
+            await self._open(None)
         place = self._place.get(key)
         value = (await self._read_secret(_shared(place)) or {}).get(key) if place is not None else None
         return await self._whole(key, value) if value is not None else None
@@ -60,7 +60,7 @@ class SecretStore:
     async def save(self, changes: Mapping[str, bytes | None]) -> None:
         """See the port."""
         if not self._opened:
-            await self._open()
+            await self._open(None)
         obsolete: list[bytes] = []
         kept: dict[str, bytes | None] = {}
         for key, value in changes.items():
@@ -77,26 +77,30 @@ class SecretStore:
 
     # --- places ------------------------------------------------------------------
 
-    async def _open(self) -> dict[str, bytes]:
+    async def _open(self, prefix: str | None) -> dict[str, bytes]:
+        """Reads all shared Secrets once, notes what lies where, and returns the values with that prefix."""
         values: dict[str, bytes] = {}
-        place: dict[str, int] = {}
+        self._place, self._sizes, self._filled, self._pointers = {}, {}, {}, {}
         proceed = ""
         while True:
             query = f"labelSelector={_LABEL}%3Dshared&limit={_PAGE}" + (f"&continue={proceed}" if proceed else "")
             _, page = await self._ask("GET", f"{self._path}?{query}")
             for secret in page.get("items") or ():
-                number = int(secret["metadata"]["name"].rpartition("-")[2])
-                self._filled.setdefault(number, 0)
-                for key, value in (secret.get("data") or {}).items():
-                    place[key], values[key] = number, base64.b64decode(value)
+                found = self._enter(secret)
+                values |= {k: v for k, v in found.items() if prefix is not None and k.startswith(prefix)}
             proceed = page["metadata"].get("continue", "")
             if not proceed:
-                break
-        self._place, self._sizes = place, {key: len(key) + len(value) for key, value in values.items()}
-        self._filled = {n: sum(self._sizes[k] for k, p in place.items() if p == n) for n in self._filled}
-        self._pointers = {key: value for key, value in values.items() if value.startswith(_POINTER)}
-        self._opened = True
-        return values
+                self._opened = True
+                return values
+
+    def _enter(self, secret: Mapping[str, Any]) -> dict[str, bytes]:
+        number = int(secret["metadata"]["name"].rpartition("-")[2])
+        found = {key: base64.b64decode(value) for key, value in (secret.get("data") or {}).items()}
+        self._place |= dict.fromkeys(found, number)
+        self._sizes |= {key: len(key) + len(value) for key, value in found.items()}
+        self._pointers |= {key: value for key, value in found.items() if value.startswith(_POINTER)}
+        self._filled[number] = sum(self._sizes[key] for key in found)
+        return found
 
     def _is_large(self, key: str, value: bytes) -> bool:
         filled = self._filled.get(self._place.get(key, -1), 0)

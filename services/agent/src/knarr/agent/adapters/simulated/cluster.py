@@ -22,7 +22,7 @@ from knarr.agent.ports import (
     ClusterIdentity,
     Event,
     EventType,
-    Listing,
+    Page,
     Selection,
     WatchExpired,
 )
@@ -82,12 +82,12 @@ class SimulatedCluster:
         found = self.objects.get(_key(ref))
         return _trimmed(found) if metadata_only and found is not None else found
 
-    async def list_all(self, what: Selection, *, who: As = AGENT) -> Listing:
+    async def pages(self, what: Selection, *, who: As = AGENT) -> AsyncIterator[Page]:
         """See the port."""
         self._ask(what.kind, ObjectId(""))
         found = self.objects.select(what.kind, what.namespace, what.label)
         items = tuple(_trimmed(o) if what.metadata_only else o for o in found)
-        return Listing(items=items, version=str(self.objects.version))
+        yield Page(items=items, version=str(self.objects.version))
 
     async def watch(self, what: Selection, version: str) -> AsyncIterator[Event]:
         """See the port."""
