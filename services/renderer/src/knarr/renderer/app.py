@@ -103,9 +103,9 @@ class AppRenderer:
             options=options_of(app, fleet.view.fleet, fleet.view.policies),
             failures=tuple(dict.fromkeys(failures)),
             warnings=tuple(dict.fromkeys(w for m in made for w in m.warnings)),
-            clusters=tuple(c.name for p in matrix.placements for c in p.clusters),
+            clusters=tuple([c.name for p in matrix.placements for c in p.clusters]),
             clusters_known=True,
-            unmatched=tuple(c.name for c in matrix.unmatched),
+            unmatched=tuple([c.name for c in matrix.unmatched]),
         )
 
     async def _placed(
@@ -165,7 +165,7 @@ class AppRenderer:
                 raise _Refused(built.failures)
             self._cache.put(key, _to_cache(built))
         ref = await self._bundles.publish(built.plain, len(built.index.objects))
-        names = tuple(sorted(c.name for c in clusters))
+        names = tuple(sorted([c.name for c in clusters]))
         variant = Variant(bundle=ref, clusters=names, origins=built.origins)
         return _Made(variant=variant, index=built.index, warnings=built.warnings)
 
@@ -222,6 +222,8 @@ class _Refused(Exception):
 def _variants(app: App, raw: Raw, placement: Placement) -> list[tuple[Clusters, dict[str, Scalar]]]:
     """Clusters that agree in everything that the app reads of them, with the values they share."""
     names = sorted(raw.names) if app.variables is not None else []
+    if not names and len({c.kubernetes_version for c in placement.clusters}) == 1:
+        return [(placement.clusters, {})]  # the ordinary case of a wide fleet: nothing to tell apart
 
     def reads(cluster: Cluster) -> tuple[Any, ...]:
         values = values_for(names, app, placement.target, cluster) if names else {}
@@ -252,11 +254,13 @@ def _policy_failure(app: App, view: FleetView) -> list[Failure]:
 def _merged(variants: list[Variant]) -> tuple[Variant, ...]:
     """Targets may differ and still give the same bundle: such clusters share one variant."""
     by_digest: dict[bytes, Variant] = {}
-    for variant in variants:
+    for found in variants:
+        variant = found
         digest = variant.bundle.digest if variant.bundle else b""
         other = by_digest.get(digest)
-        names = tuple(sorted((*variant.clusters, *(other.clusters if other else ()))))
-        by_digest[digest] = Variant(bundle=variant.bundle, clusters=names, origins=variant.origins)
+        if other is not None:
+            variant = replace(variant, clusters=tuple(sorted((*variant.clusters, *other.clusters))))
+        by_digest[digest] = variant
     return tuple(by_digest.values())
 
 

@@ -57,6 +57,9 @@ async def run(settings: Settings) -> None:
         )
         work = settings.state / "work"
         sandbox = await stack.enter_async_context(Sandbox(work, settings.limits, confined=confined))
+        leaks = await sandbox.holds() if confined else ()
+        if leaks:
+            raise rejected("KNR2406", f"the sandbox of this host does not refuse: {', '.join(leaks)}")
         bundles = NatsBundles(broker, settings.bundle_key)
         cache = FolderCache(settings.state / "cache")
         raws = Raws(_tools(settings, sandbox), cache, settings.limits)

@@ -42,7 +42,7 @@ class Helm:
 
     async def run(self, job: ToolJob) -> tuple[tuple[str, bytes], ...]:
         """One piece per template, in the order of their paths."""
-        with workspace(job, self._work) as root:
+        async with workspace(job, self._work) as root:
             options = {**job.options, "root": str(root), "chart": job.folder}
             run = Run(
                 root=root,

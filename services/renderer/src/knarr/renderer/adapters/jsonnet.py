@@ -36,7 +36,7 @@ class Jsonnet:
     async def run(self, job: ToolJob) -> tuple[tuple[str, bytes], ...]:
         """One piece per object."""
         entry = str(job.options["entry"])
-        with workspace(job, self._work) as root:
+        async with workspace(job, self._work) as root:
             run = Run(
                 root=root,
                 folder=root,

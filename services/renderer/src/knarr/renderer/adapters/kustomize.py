@@ -49,7 +49,7 @@ class Kustomize:
 
     async def run(self, job: ToolJob) -> tuple[tuple[str, bytes], ...]:
         """The objects of the kustomization in `job.folder`, with origin annotations."""
-        with workspace(job, self._work) as root:
+        async with workspace(job, self._work) as root:
             folder = root / job.folder
             _ask_for_origins(folder, self._limits)
             run = Run(root=root, folder=root, argv=(*self._argv, str(folder)), environment=_ENVIRONMENT)

@@ -6,32 +6,42 @@ uses, below the renderer's work folder.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from knarr.renderer.ports import ToolJob
 
 
-@contextmanager
-def workspace(job: ToolJob, root: Path) -> Iterator[Path]:
+@asynccontextmanager
+async def workspace(job: ToolJob, root: Path) -> AsyncIterator[Path]:
     """The folder that holds the job's files, by their paths in the source."""
+    folder = await asyncio.to_thread(_laid_out, job, root)
+    try:
+        yield folder
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, True)
+
+
+def _laid_out(job: ToolJob, root: Path) -> Path:
     root.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(dir=root, prefix="run-"))
+    made: set[str] = set()
     try:
-        made: set[str] = set()
         for file in job.files:
             parent = os.path.dirname(file.path)
             if parent not in made:
-                (folder / parent).mkdir(parents=True, exist_ok=True)
+                os.makedirs(folder / parent, exist_ok=True)
                 made.add(parent)
             _write(folder / file.path, job.contents.read(file.content_id))
-        yield folder
-    finally:
+    except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return folder
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -103,5 +103,5 @@ def _with_id(revision: RevisionRendered) -> RevisionRendered:
     ]
     for variant in revision.variants:
         parts.append(variant.bundle.digest if variant.bundle else b"")
-        parts.extend(c.encode() for c in sorted(variant.clusters))
+        parts.append("\0".join(sorted(variant.clusters)).encode())
     return replace(revision, revision=digest_of(parts).hex())

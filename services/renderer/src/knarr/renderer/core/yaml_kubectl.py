@@ -25,7 +25,10 @@ from knarr.renderer.core.scalars import json_number, key_text, resolve
 
 _OPENERS = re.compile(rb"[\[{]")
 _DEEP_LINE = re.compile(rb"^[ \t]{500}|(?:[-?:] +){400}", re.MULTILINE)
+_STEEP_LINE = re.compile(rb"^[ \t]{40}|(?:[-?:] +){12}", re.MULTILINE)
 _SAFE_OPENERS = 900
+_TAME_OPENERS = 40
+_TAME_BYTES = 65_536
 _TAG = "tag:yaml.org,2002:"
 _PLAIN = "plain"  # the tag that _Loader gives to a scalar without quotes and without a tag
 _TEXT = _TAG + "str"
@@ -72,6 +75,7 @@ def read_documents(data: bytes, file: str, limits: Limits, *, strict: bool = Fal
         with contextlib.suppress(orjson.JSONDecodeError):
             return (Document(value=_shortened(orjson.loads(text)), file=file, line=1),)
     _refuse_depth(data, text, file, limits)
+    is_tame = _is_tame(data)
     return tuple(
         Document(
             value=_Builder(file, strict).build(node),
@@ -79,7 +83,7 @@ def read_documents(data: bytes, file: str, limits: Limits, *, strict: bool = Fal
             line=node.start_mark.line + 1,
             node=node,
         )
-        for node in _composed(text, file, limits)
+        for node in _composed(text, file, limits, is_tame=is_tame)
         if not _is_empty(node)
     )
 
@@ -128,12 +132,23 @@ def _refuse_depth(data: bytes, text: str, file: str, limits: Limits) -> None:
         raise _malformed(error, file) from None
 
 
-def _composed(text: str, file: str, limits: Limits) -> Iterator[yaml.Node]:
+def _is_tame(data: bytes) -> bool:
+    """Whether the text is too small, too flat and too free of aliases to be a bomb: most are, and need no count."""
+    return (
+        len(data) <= _TAME_BYTES
+        and b"*" not in data
+        and len(_OPENERS.findall(data)) < _TAME_OPENERS
+        and _STEEP_LINE.search(data) is None
+    )
+
+
+def _composed(text: str, file: str, limits: Limits, *, is_tame: bool) -> Iterator[yaml.Node]:
     try:
         for count, node in enumerate(yaml.compose_all(text, Loader=_Loader), start=1):
             if count > limits.yaml_documents:
                 raise rejected("KNR2003", f"more than {limits.yaml_documents} documents in one file", origin=file)
-            _refuse_expansion(node, file, limits)
+            if not is_tame:
+                _refuse_expansion(node, file, limits)
             yield node
     except (yaml.YAMLError, ValueError, UnicodeError) as error:
         raise _malformed(error, file) from None

@@ -15,7 +15,6 @@ import platform
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +27,7 @@ from knarr.renderer.core.limits import Limits
 _MESSAGE_BYTES = 1 << 20
 _ERROR_TEXT = 2_000
 _GRACE_SECONDS = 5.0
+_NO_MEMORY = ("out of memory", "cannot allocate memory", "MemoryError")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,17 +87,39 @@ class Sandbox:
                 process.kill()
                 process.wait()
 
+    @property
+    def process_id(self) -> int:
+        """The launcher's, 0 when none was started."""
+        return self._process.pid if self._process is not None else 0
+
+    async def holds(self) -> tuple[str, ...]:
+        """What the sandbox should refuse and does not; empty when it holds."""
+        root = self._work / "probe"
+        root.mkdir(exist_ok=True)
+        link = root / "link"
+        if not link.is_symlink():
+            link.symlink_to("/etc/hostname")
+        module = "knarr.renderer.adapters.sandbox.probe"
+        ended = await self.run(Run(root=root, folder=root, module=module, options={"root": str(root)}))
+        if ended.code != 0:
+            return (f"the probe did not run: {ended.errors[-300:]}",)
+        return tuple(json.loads(ended.output))
+
     async def run(self, run: Run) -> Ended:
         """Runs it. KNR2402 time, KNR2403 memory or killed, KNR2404 output, KNR2409 (retryable) when it cannot begin."""
         async with self._room:
-            with tempfile.TemporaryDirectory(dir=self._work, prefix="out-") as folder:
-                output, errors = Path(folder, "output"), Path(folder, "errors")
-                answer = await self._asked(self._request(run, output, errors))
+            number = next(self._numbers)
+            output, errors = self._work / f"out-{number}", self._work / f"err-{number}"
+            try:
+                answer = await self._asked(self._request(run, number, output, errors))
                 return await asyncio.to_thread(self._ended, answer, output, errors)
+            finally:
+                for path in (output, errors):
+                    path.unlink(missing_ok=True)
 
-    def _request(self, run: Run, output: Path, errors: Path) -> dict[str, Any]:
+    def _request(self, run: Run, number: int, output: Path, errors: Path) -> dict[str, Any]:
         request: dict[str, Any] = {
-            "job": next(self._numbers),
+            "job": number,
             "root": str(run.root),
             "folder": str(run.folder),
             "environment": dict(run.environment),
@@ -134,7 +156,7 @@ class Sandbox:
         size = output.stat().st_size if output.exists() else 0
         if size >= limits.output_bytes:
             raise rejected("KNR2404", f"it wrote more than {limits.output_bytes} bytes")
-        if code < 0 or "out of memory" in text or "cannot allocate memory" in text:
+        if code < 0 or any(words in text for words in _NO_MEMORY):
             raise rejected(
                 "KNR2403", f"it was ended (signal {-code}) at {answer['peak_kib'] // 1024} MiB: {text[-300:]}"
             )
