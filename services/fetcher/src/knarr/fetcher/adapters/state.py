@@ -91,7 +91,8 @@ class StateFile:
         except sqlite3.Error as error:
             self._close()
             if error.sqlite_errorname in _DAMAGED:
-                self._path.unlink(missing_ok=True)
+                for suffix in ("", "-wal", "-shm"):
+                    self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
             raise retryable("KNR1041", f"{self._path.name}: {error.sqlite_errorname}") from error
 
     def _close(self) -> None:
@@ -104,6 +105,8 @@ def _connected(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, check_same_thread=False, timeout=5.0)
     try:
         db.execute("PRAGMA foreign_keys = ON")
+        # Survives a kill without waiting for the disk; after a power cut it may be older, which is as good as lost.
+        db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = NORMAL")
         db.executescript(_SCHEMA)
     except sqlite3.DatabaseError:

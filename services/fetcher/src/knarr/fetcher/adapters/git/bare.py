@@ -26,6 +26,7 @@ from knarr.pipeline.errors import rejected, retryable
 _FOLLOWED = "refs/knarr/followed"
 _EVERYTHING = ["+refs/heads/*:refs/knarr/heads/*", "+refs/tags/*:refs/knarr/tags/*"]
 _SUBJECT = 200
+_MOST_PACKS = 64
 
 
 class BareMirror:
@@ -63,7 +64,10 @@ class BareMirror:
         if commit is None:
             raise rejected("KNR1010", f"no branch or tag leads to commit {target.sha}")
         git.references.create(_FOLLOWED, commit.id, force=True)
-        return self._sighting(commit, target.name or target.sha, fetched=fetched)
+        sighting = self._sighting(commit, target.name or target.sha, fetched=fetched)
+        if fetched:
+            self._tidy(git)
+        return sighting
 
     def changes(self, old_tree: str | None, new_tree: str) -> TreeDelta:
         """See ports.Repository."""
@@ -105,6 +109,18 @@ class BareMirror:
         if self._repository is not None:
             self._repository.free()
             self._repository = None
+
+    def _tidy(self, git: pygit2.Repository) -> None:
+        """Every fetch leaves a pack, and every look-up may ask them all: many become one."""
+        folder = self._folder / "objects" / "pack"
+        before = {path.stem for path in folder.glob("*.pack")}
+        if len(before) <= _MOST_PACKS:
+            return
+        git.pack()
+        self.close()
+        for stem in before if {path.stem for path in folder.glob("*.pack")} - before else ():
+            for path in folder.glob(f"{stem}.*"):
+                path.unlink(missing_ok=True)
 
     def _open(self) -> pygit2.Repository:
         if self._repository is None:
