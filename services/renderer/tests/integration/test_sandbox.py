@@ -78,7 +78,7 @@ async def test_a_killed_launcher_is_started_again(boxes: Boxes, tmp_path: Path) 
         await box.run(attempt("environment", tmp_path))
         os.kill(box.process_id, 9)
         async with asyncio.timeout(10):
-            while not await _runs(box, tmp_path):
+            while not await _runs(box, tmp_path):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
 

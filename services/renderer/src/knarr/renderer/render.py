@@ -29,6 +29,7 @@ from knarr.renderer.core.failures import failure
 from knarr.renderer.core.limits import Limits
 from knarr.renderer.core.revision import Moment, facts_digest, is_older, order_of, revision_of, same_content
 from knarr.renderer.core.survey import Survey
+from knarr.renderer.core.unread import keep_unread
 from knarr.renderer.ports import Bundles, Facts, FactsRead, Revisions, Snapshot, Snapshots
 from knarr.renderer.raws import Raws
 from knarr.renderer.surveyor import Surveyor
@@ -184,8 +185,9 @@ class Renderer:
 
     async def _published(self, found: FoundApp, finished: Finished, commit: _Commit) -> RenderedApp:
         moment = commit.moment(found.source)
-        revision = revision_of(found.name, found.folder, moment, finished.variants, finished.indexes, finished.options)
         before = commit.published.get(found.name)
+        variants, indexes = keep_unread(finished.variants, finished.indexes, before, commit.survey.fleet)
+        revision = revision_of(found.name, found.folder, moment, variants, indexes, finished.options)
         same_source = before is not None and before.commit is not None and before.commit.source == found.source
         if before is not None and same_source and is_older(moment.order, order_of(before)):
             return _rendered(found, AppOutcome.UNCHANGED, before.revision)
