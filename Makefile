@@ -48,9 +48,10 @@ lint: setup ## ruff, formatting, buf, generated code, lock (needs nothing)
 	$(VENV)/bin/ruff format --check -q .
 	cd proto && ../$(VENV)/bin/buf lint && ../$(VENV)/bin/buf breaking --against released.binpb
 	$(PY) proto/generate.py --check
+	$(PY) docs/generate_errors.py --check
 
 types: setup ## mypy, strict, tests included (needs nothing)
-	$(VENV)/bin/mypy $(MEMBERS) tests benchmarks proto/generate.py conftest.py
+	MYPYPATH=benchmarks $(VENV)/bin/mypy $(MEMBERS) tests benchmarks proto/generate.py docs/generate_errors.py conftest.py
 
 arch: setup ## the layers and the agent's closure (needs nothing)
 	$(VENV)/bin/lint-imports --no-cache
@@ -68,6 +69,10 @@ pipeline: setup kube jaeger ## the whole, as real processes (builds Kubernetes a
 test: lint types arch unit it pipeline ## every lane
 
 # --- looking at it ------------------------------------------------------------
+.PHONY: docs
+docs: setup ## write docs/errors/ from the catalogue
+	$(PY) docs/generate_errors.py
+
 .PHONY: demo
 demo: setup ## the main job, shown on this machine until Ctrl-C [CLUSTERS=real] [ONCE=1]
 	@$(VENV)/bin/knarr demo $(if $(filter real,$(CLUSTERS)),--real) $(if $(ONCE),--once)
