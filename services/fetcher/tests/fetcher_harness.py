@@ -38,11 +38,13 @@ FLEET = "apiVersion: knarr.dev/v1\nkind: Fleet\nname: test\n"
 class FetcherHarness:
     """`start`, `stop`, and questions about what it published."""
 
-    def __init__(self, nats: NatsServer, git: GitServer, folder: Path) -> None:
+    def __init__(
+        self, nats: NatsServer, git: GitServer, folder: Path, broker: BrokerSettings | None = None, seed: str = ""
+    ) -> None:
         self.nats, self.git, self.folder = nats, git, folder
         self.state = folder / "state"
         self.port = free_port()
-        self.broker = Broker(BrokerSettings(urls=(nats.url,), name="test"))
+        self.broker = Broker(broker or BrokerSettings(urls=(nats.url,), name="test"))
         self.fleet: GitRepository = git.create("fleet")
         (folder / "key").write_bytes(KEY)
         (folder / "secret").write_text(SECRET + "\n")
@@ -55,6 +57,9 @@ class FetcherHarness:
             "KNARR_WEBHOOK_SECRET_FILE": str(folder / "secret"),
             "KNARR_LISTEN": f"127.0.0.1:{self.port}",
         }
+        if seed:
+            (folder / "seed").write_text(seed)
+            self.environment["KNARR_NKEY_SEED_FILE"] = str(folder / "seed")
         self.key = KEY
         self._task: asyncio.Task[None] | None = None
         self._second: asyncio.Task[None] | None = None
