@@ -104,6 +104,7 @@ class Story:
         source_read: bool = True,
         fleet_read: bool = True,
         source: str = "fleet",
+        guards: bytes = b"",
         **apps: tuple[tuple[str, ...], tuple[str, ...]] | None,
     ) -> RolloutDecided:
         """A commit that sets the given apps (None: gone from the commit); the others stay as they were."""
@@ -141,6 +142,7 @@ class Story:
                 clusters=tuple(FleetCluster(name=c) for c in self.clusters) if fleet_read else (),
                 fleet_read=fleet_read,
                 source_read=source_read,
+                guards_json=guards,
             )
         )
 

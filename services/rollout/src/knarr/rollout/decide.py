@@ -22,6 +22,7 @@ from knarr.pipeline.failure import Failure
 from knarr.pipeline.report import AppReport, ClusterReport
 from knarr.pipeline.revision import AppOutcome, CommitRendered, RevisionRendered
 from knarr.pipeline.snapshot import Commit
+from knarr.rollout import metrics
 from knarr.rollout.core.assignment import assigned_app, fetch_spread_seconds
 from knarr.rollout.core.decision import Decision, decide, target_id
 from knarr.rollout.core.enrolment import Standing, hear
@@ -64,24 +65,8 @@ class Rollout:
     async def on_rendered(self, rendered: CommitRendered) -> RolloutDecided:
         """A commit is rendered: decide once, send each cluster at most one assignment."""
         async with self._deciding():
-            found = await self._revisions_named(rendered)
-            if rendered.guards_json:
-                self._guards = GuardSettings.of(rendered.guards_json)
-            intake = take_in(self._state, rendered, found)
-            ledger = Ledger(self._state)
-            ledger.take_in(intake, found)
-            decision = decide(self._state, intake.apps, self._guards)
-            return await self._settle(
-                ledger,
-                decision,
-                RolloutDecided(
-                    commit=rendered.commit,
-                    fleet_commit=rendered.fleet_commit,
-                    detached_clusters=intake.detached,
-                    failures=rendered.failures,
-                    apps=_failed(rendered),
-                ),
-            )
+            with metrics.SECONDS.time():
+                return await self._decide_rendered(rendered)
 
     async def on_cluster_reports(self, reports: Iterable[ClusterReport]) -> None:
         """Clusters say who they are. First reports bring them everything that the fleet wants there."""
@@ -91,6 +76,7 @@ class Rollout:
                 heard = hear(self._state.members.get(report.cluster), report, epoch=self._world.authority.epoch)
                 match heard.standing:
                     case Standing.STRANGER | Standing.OTHER_EPOCH:
+                        metrics.REFUSED.labels(standing=heard.standing.value).inc()
                         LOG.warning("cluster refused", cluster=report.cluster, standing=heard.standing.value)
                     case Standing.ENROLLED | Standing.AHEAD:
                         ledger.note_member(heard.member)
@@ -146,6 +132,26 @@ class Rollout:
             self._stale = True
             raise
 
+    async def _decide_rendered(self, rendered: CommitRendered) -> RolloutDecided:
+        found = await self._revisions_named(rendered)
+        if rendered.guards_json:
+            self._guards = GuardSettings.of(rendered.guards_json)
+        intake = take_in(self._state, rendered, found)
+        ledger = Ledger(self._state)
+        ledger.take_in(intake, found)
+        decision = decide(self._state, intake.apps, self._guards)
+        return await self._settle(
+            ledger,
+            decision,
+            RolloutDecided(
+                commit=rendered.commit,
+                fleet_commit=rendered.fleet_commit,
+                detached_clusters=intake.detached,
+                failures=rendered.failures,
+                apps=_failed(rendered),
+            ),
+        )
+
     async def _settle(self, ledger: Ledger, decision: Decision, told: RolloutDecided) -> RolloutDecided:
         """Takes a decision into the state, stores it all in one transaction, publishes."""
         ledger.apply(decision)
@@ -165,6 +171,7 @@ class Rollout:
         await self._commit(ledger.changes)
         outgoing, decisions = await self._world.store.unpublished()
         await self._dispatcher.publish(self._state, outgoing, decisions)
+        metrics.note_decision(ledger.changes.decision, held=sum(t.held for t in self._state.targets.values()))
         return decisions[-1] if decisions else ledger.changes.decision
 
     async def _revisions_named(self, rendered: CommitRendered) -> dict[str, RevisionRendered]:

@@ -8,7 +8,16 @@ from knarr.pipeline.assignment import AssignmentBody, AssignmentHeader
 from knarr.pipeline.errors import rejected
 from knarr.pipeline.names import is_dns_label
 
-FEATURES: tuple[str, ...] = ("tombstones", "approvals", "dry-run", "depends-on", "waves", "hooks", "health-rules")
+FEATURES: tuple[str, ...] = (
+    "tombstones",
+    "approvals",
+    "dry-run",
+    "depends-on",
+    "waves",
+    "hooks",
+    "health-rules",
+    "defer-prune",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
