@@ -21,8 +21,8 @@ PLACES = {
 HEAD = """# Documents
 
 Made from the JSON Schemas of the renderer by `services/renderer/tools/write_reference.py`. Every document begins with
-`apiVersion: knarr.dev/v1` and its `kind`. An unknown key is an error that names the nearest known one. For completion in
-an editor put this line at the top of a file (with the path of your checkout):
+`apiVersion: knarr.dev/v1` and its `kind`. An unknown key is an error that names the nearest known one. For completion
+in an editor put this line at the top of a file (with the path of your checkout):
 
     # yaml-language-server: $schema=./services/renderer/src/knarr/renderer/schemas/app.json
 """

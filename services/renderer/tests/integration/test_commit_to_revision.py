@@ -200,3 +200,77 @@ async def test_a_restarted_renderer_repeats_nothing(nats_server: NatsServer, tmp
     assert [a.outcome for a in after.apps] == [AppOutcome.UNCHANGED]
     assert after.apps[0].revision == before.apps[0].revision
     assert after.renders == 0
+
+
+async def test_a_cluster_whose_document_breaks_keeps_what_it_runs(running: Hub) -> None:
+    files = {
+        "fleet.yaml": FLEET,
+        "clusters/c1.yaml": cluster("c1"),
+        "clusters/c2.yaml": cluster("c2"),
+        "a/a.yaml": config_map("a"),
+    }
+    await running.closed(await running.commit(files))
+    before = await running.revision("a")
+    broken = {**files, "clusters/c2.yaml": "name: [", "a/a.yaml": config_map("a", "2")}
+    rendered = await running.closed(await running.commit(broken))
+    assert not rendered.fleet_read
+    after = await running.revision("a")
+    placed = {c: v.bundle.digest for v in after.variants if v.bundle for c in v.clusters}
+    old = {c: v.bundle.digest for v in before.variants if v.bundle for c in v.clusters}
+    assert placed["c2"] == old["c2"]
+    assert placed["c1"] != old["c1"]
+    assert {i.digest for i in after.indexes} == set(placed.values())
+
+
+async def test_an_app_that_moves_to_another_source_is_a_move_and_not_gone(running: Hub) -> None:
+    sources = "sources:\n  - {name: one, url: https://example.com/1}\n  - {name: two, url: https://example.com/2}\n"
+    files = {"fleet.yaml": FLEET + sources, "clusters/c1.yaml": cluster("c1")}
+    app = {"web/knarr.yaml": "apiVersion: knarr.dev/v1\nkind: App\n", "web/web.yaml": config_map("web")}
+    await running.closed(await running.commit(files))
+    await running.closed(await running.commit(app, "one"))
+    claimed = await running.closed(await running.commit({**app, "x": "y"}, "two"))
+    assert [f.code for f in claimed.failures] == ["KNR2018"]
+    assert claimed.apps == ()
+    left = await running.closed(await running.commit({"README.md": "moved"}, "one"))
+    assert [(a.app, a.outcome, a.source) for a in left.apps] == [("web", AppOutcome.REVISION, "two")]
+
+
+async def test_a_commit_that_renders_an_app_to_nothing_is_an_empty_bundle(running: Hub) -> None:
+    files = {
+        "fleet.yaml": FLEET,
+        "clusters/c1.yaml": cluster("c1"),
+        "a/knarr.yaml": "apiVersion: knarr.dev/v1\nkind: App\n",
+        "a/a.yaml": config_map("a"),
+    }
+    await running.closed(await running.commit(files))
+    del files["a/a.yaml"]
+    rendered = await running.closed(await running.commit(files))
+    assert [a.outcome for a in rendered.apps] == [AppOutcome.REVISION]
+    (variant,) = (await running.revision("a")).variants
+    assert variant.bundle is not None
+    assert variant.bundle.object_count == 0
+
+
+async def test_a_twenty_megabyte_manifest_is_refused_and_the_rest_goes_on(running: Hub) -> None:
+    files: dict[str, str | bytes] = {
+        "fleet.yaml": FLEET,
+        "clusters/c1.yaml": cluster("c1"),
+        "big/big.yaml": b"# " + b"x" * (20 << 20),
+        "ok/ok.yaml": config_map("ok"),
+    }
+    rendered = await running.closed(await running.commit(files))
+    assert {a.app: a.failure_code for a in rendered.apps} == {"big": "KNR2002", "ok": ""}
+
+
+async def test_a_snapshot_that_cannot_be_opened_concludes_nothing(running: Hub) -> None:
+    files = {"fleet.yaml": FLEET, "clusters/c1.yaml": cluster("c1"), "a/a.yaml": config_map("a")}
+    await running.closed(await running.commit(files))
+    broken = seal(MasterKey(b"x" * 32), encode(Manifest(complete=True)))
+    await put_sealed(running.broker, "snapshot", broken.address, broken.chunks)
+    running.number += 1
+    commit = Commit(source="fleet", number=running.number, sha="f" * 40)
+    stored = SnapshotStored(commit=commit, manifests=(broken.as_address(),))
+    await running.broker.publish(commit_subject("fleet"), stored)
+    rendered = await running.closed(commit)
+    assert (rendered.source_read, rendered.fleet_read, rendered.apps) == (False, False, ())
+    assert rendered.failures[0].code == "KNR7004"

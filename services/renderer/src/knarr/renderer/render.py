@@ -27,7 +27,14 @@ from knarr.renderer.app import AppRenderer, Finished, FleetContext
 from knarr.renderer.core.discover import FoundApp
 from knarr.renderer.core.failures import failure
 from knarr.renderer.core.limits import Limits
-from knarr.renderer.core.revision import Moment, facts_digest, is_older, order_of, revision_of, same_content
+from knarr.renderer.core.revision import (
+    Moment,
+    facts_digest,
+    is_older,
+    order_of,
+    revision_of,
+    same_content,
+)
 from knarr.renderer.core.survey import Survey
 from knarr.renderer.core.unread import keep_unread
 from knarr.renderer.ports import Bundles, Facts, FactsRead, Revisions, Snapshot, Snapshots
@@ -120,7 +127,9 @@ class Renderer:
 
     async def _render_apps(self, commit: _Commit) -> list[RenderedApp]:
         of_all = commit.source == FLEET_SOURCE
-        apps = [a for a in commit.survey.apps.values() if of_all or a.source == commit.source]
+        # An app that this source held until now may have gone over to another one, whose claim now stands.
+        lost = {name for name, r in commit.published.items() if r.commit and r.commit.source == commit.source}
+        apps = [a for a in commit.survey.apps.values() if of_all or a.source == commit.source or a.name in lost]
         room = asyncio.Semaphore(_APPS_AT_ONCE)
 
         async def one(found: FoundApp) -> RenderedApp:
