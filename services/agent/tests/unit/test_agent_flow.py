@@ -2,114 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from nacl.signing import SigningKey
 
-from knarr.agent.adapters.simulated.cluster import SimulatedCluster
-from knarr.agent.adapters.simulated.store import FolderStore
-from knarr.agent.agent import Agent, Identity
-from knarr.agent.start import Trust
-from knarr.bundle.packing import Bundle
-from knarr.pipeline.assignment import Approval, AssignedApp
+from knarr.agent.adapters.simulated.controllers import Faults
+from knarr.pipeline.assignment import Approval
 from knarr.pipeline.errors import KnarrError
 from knarr.pipeline.report import AppState
-from knarr.testkit.agent_hub import EPOCH, Assigner, MemoryHub, assigned, bundle_of
-
-Object = dict[str, Any]
-SIGNER = SigningKey(b"s" * 32)
-
-
-def config_map(name: str, namespace: str = "shop", **data: str) -> Object:
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}, "data": data}
-
-
-def deployment(name: str, image: str = "shop:1", namespace: str = "shop") -> Object:
-    labels = {"app": name}
-    pod = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "main", "image": image}]}}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {"replicas": 2, "selector": {"matchLabels": labels}, "template": pod},
-    }
-
-
-@dataclass
-class Bench:
-    """One agent on a simulated cluster with a hub in memory."""
-
-    folder: Path
-    hub: MemoryHub
-    cluster: SimulatedCluster
-    agent: Agent
-    assigner: Assigner
-
-    def assign(self, *bundles: Bundle, tombstones: tuple[str, ...] = (), **more: Any) -> dict[str, AssignedApp]:
-        apps = {}
-        for bundle in bundles:
-            app, sealed = assigned(bundle)
-            self.hub.blobs[sealed.address] = sealed.data
-            apps[app.app] = app
-        self.hub.store(self.assigner.signed(apps.values(), tombstones=tombstones, **more))
-        return apps
-
-    async def until(self, holds: Callable[[], bool]) -> None:
-        await self.hub.until(holds)
-
-    async def state(self, app: str, state: AppState, digest: bytes | None = None) -> None:
-        def reached() -> bool:
-            report = self.hub.app(app)
-            return report is not None and report.state is state and (digest is None or report.digest == digest)
-
-        await self.hub.until(reached)
-
-    def get(self, kind: str, name: str, namespace: str = "shop") -> Object | None:
-        group = "apps" if kind == "Deployment" else ""
-        return self.cluster.objects.get((group, kind, namespace, name))
-
-    async def eventually(self, holds: Callable[[], bool], seconds: float = 10.0) -> None:
-        changed = asyncio.Event()
-        self.cluster.objects.listeners.append(lambda _change: changed.set())
-        async with asyncio.timeout(seconds):
-            while not holds():
-                changed.clear()
-                await changed.wait()
-
-
-@asynccontextmanager
-async def bench(
-    folder: Path, hub: MemoryHub | None = None, *, epoch: str = EPOCH, adopt: bool = False, generation: int = 0
-) -> AsyncIterator[Bench]:
-    hub = hub or MemoryHub("c1")
-    async with SimulatedCluster(folder, ready_after_seconds=0.01) as cluster:
-        store = FolderStore(folder / "agent")
-        trust = Trust(epoch=epoch, keys=(bytes(SIGNER.verify_key),))
-        identity = Identity(cluster="c1", trust=trust, adopt=adopt, heartbeat_seconds=0.5)
-        agent = Agent(identity=identity, cluster=cluster, store=store, hub=hub)
-        running = asyncio.ensure_future(agent.run())
-        try:
-            started = asyncio.ensure_future(agent.started.wait())
-            await asyncio.wait((running, started), return_when=asyncio.FIRST_COMPLETED)
-            if running.done():
-                started.cancel()
-                running.result()
-            if not hub.offline:
-                await hub.until(lambda: hub.cluster_report() is not None)
-            report = hub.cluster_report()
-            uid = (await cluster.identity()).uid
-            recipient = report.sealing_public_key if report else b""
-            assigner = Assigner("c1", uid, recipient, signer=SIGNER, epoch=epoch, generation=generation)
-            yield Bench(folder, hub, cluster, agent, assigner)
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+from knarr.testkit.agent_bench import bench, config_map, deployment
+from knarr.testkit.agent_hub import MemoryHub, bundle_of
 
 
 async def test_an_app_is_applied_and_reported_healthy(tmp_path: Path) -> None:
@@ -245,8 +147,6 @@ async def test_state_of_another_epoch_is_refused_unless_adopted(tmp_path: Path) 
 
 async def test_an_image_that_never_starts_is_progressing_and_a_later_bundle_mends_it(tmp_path: Path) -> None:
     async with bench(tmp_path) as b:
-        from knarr.agent.adapters.simulated.controllers import Faults
-
         b.cluster.change_faults(Faults(never_ready_images=("shop:2*",)))
         apps = b.assign(bundle_of("shop", deployment("web", "shop:2.0"), namespace="shop"))
         await b.state("shop", AppState.PROGRESSING, apps["shop"].digest)

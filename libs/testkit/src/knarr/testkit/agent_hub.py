@@ -65,6 +65,8 @@ class MemoryHub:
     reports: dict[str, Report] = field(default_factory=dict)
     history: list[Report] = field(default_factory=list)
     blob_reads: int = 0
+    assignment_reads: int = 0
+    read: asyncio.Event = field(default_factory=asyncio.Event)
     sequence: int = 0
     newest: Delivered | None = None
     _report_sequence: int = 0
@@ -75,6 +77,8 @@ class MemoryHub:
     async def newest_assignment(self) -> Delivered | None:
         """See the port."""
         self._check()
+        self.assignment_reads += 1
+        self.read.set()
         return self.newest
 
     async def blob(self, app: AssignedApp) -> bytes:

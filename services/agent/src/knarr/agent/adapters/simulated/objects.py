@@ -101,7 +101,8 @@ class Objects:
         if clashes and not force:
             raise Conflict([(m, ".".join(s[2:] for s in p)) for m, p in clashes])
         dropped = leaves(ours["fieldsV1"]) - wanted if ours else set()
-        dropped -= {p for m in managers if m is not ours for p in leaves(m["fieldsV1"])}
+        kept = wanted | {p for m in managers if m is not ours for p in leaves(m["fieldsV1"])}
+        dropped = {p for p in dropped if not any(k[: len(p)] == p for k in kept)}
         after = removed(merged(before, _plain(manifest)), dropped)
         for manager in managers:
             if manager is not ours:
