@@ -14,17 +14,17 @@ from knarr.testkit.rollout_store import MemoryStore
 
 CLUSTERS = ("c1", "c2")
 APPS = ("a", "b")
-OBJECTS = {app: tuple(f"{app}{n}" for n in range(12)) for app in APPS}
+OBJECTS = {app: tuple(f"{app}{n}" for n in range(20)) for app in APPS}
+# What a commit does to an app: all objects again, some fewer than before, or the app is gone.
 COMMITS = st.dictionaries(
-    st.sampled_from(APPS),
-    st.none() | st.lists(st.integers(0, 11), unique=True, max_size=12).map(sorted),
-    max_size=2,
+    st.sampled_from(APPS), st.just("all") | st.integers(1, 4) | st.just("gone"), min_size=1, max_size=2
 ).map(lambda apps: ("commit", apps))
 REPORTS = st.tuples(st.just("report"), st.sampled_from(CLUSTERS), st.sampled_from(APPS))
 FAILURES = st.tuples(st.just("fail"), st.sampled_from(APPS))
 RESTARTS = st.just(("restart",))
 BLIND = st.just(("unreadable",))
-EVENTS = st.lists(COMMITS | REPORTS | FAILURES | RESTARTS | BLIND, min_size=1, max_size=14)
+EVENTS = st.lists(COMMITS | COMMITS | REPORTS | REPORTS | FAILURES | RESTARTS | BLIND, min_size=3, max_size=16)
+START = ("commit", dict.fromkeys(APPS, "all"))
 
 
 class Cluster:
@@ -63,21 +63,24 @@ def known_contents(app: str) -> list[tuple[str, ...]]:
     return list(_CONTENTS[app])
 
 
+def content_after(story: Story, app: str, what: object) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """The app's content once a commit did `what` to it."""
+    if what == "gone":
+        return None
+    now = story.apps.get(app, ((), OBJECTS[app]))[1]
+    objects = now[: len(now) - what] if isinstance(what, int) else OBJECTS[app]
+    _CONTENTS[app][objects] = None
+    return (CLUSTERS, objects)
+
+
 async def play(events: list[tuple[Any, ...]]) -> None:
     """Runs one history; clusters take their assignment only when they report, so deletions pile up in between."""
     story = await start_story(MemoryStore(), CLUSTERS)
     clusters = {name: Cluster() for name in CLUSTERS}
-    for event in events:
+    for event in [START, *events]:
         match event:
             case ("commit", apps):
-                changed: dict[str, Any] = {}
-                for app, numbers in apps.items():
-                    if numbers is None:
-                        changed[app] = None
-                        continue
-                    objects = tuple(OBJECTS[app][n] for n in numbers)
-                    _CONTENTS[app][objects] = None
-                    changed[app] = (CLUSTERS, objects)
+                changed: dict[str, Any] = {app: content_after(story, app, what) for app, what in apps.items()}
                 await story.commit(**changed)
             case ("fail", app):
                 await story.commit(failed={app: ()})
@@ -94,7 +97,7 @@ async def play(events: list[tuple[Any, ...]]) -> None:
             clusters[name].take(story, name)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(EVENTS)
 def test_no_history_deletes_more_than_the_budget_unasked(events: list[tuple[Any, ...]]) -> None:
     asyncio.run(play(events))
