@@ -26,8 +26,10 @@ _ENVIRONMENT = {
     "XDG_CONFIG_HOME": "/nonexistent",
     "KUSTOMIZE_PLUGIN_HOME": "/nonexistent",
     "TMPDIR": "/nonexistent",
-    "GOMAXPROCS": "2",
-    "GOGC": "400",
+    # It lives for milliseconds: the collector is only to run where memory gets short.
+    "GOMAXPROCS": "1",
+    "GOGC": "off",
+    "GOMEMLIMIT": "256MiB",
 }
 _MARKERS = re.compile(rb"^(---|\.\.\.)", re.MULTILINE)  # beyond one that opens the file
 _ASK_FOR_ORIGINS = b"\nbuildMetadata: [originAnnotations]\n"
