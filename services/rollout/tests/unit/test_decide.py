@@ -306,9 +306,9 @@ async def test_what_a_late_cluster_gets_is_decided_and_told(story: Story) -> Non
 
 
 async def test_fleet_yaml_sets_the_guards(story: Story) -> None:
-    await story.commit(shop=(CLUSTERS, objects(15)), guards=b'{"deletedShare":1}')
+    await story.commit(shop=(CLUSTERS, objects(15)), guards=b'{"maxLostShare":1}')
     assert told(await story.commit(shop=(CLUSTERS, ("o0",))), "shop").verdict is AppVerdict.ASSIGNED
-    guards = b'{"removals":false,"leavingShare":1}'
+    guards = b'{"holdRemoval":false,"maxClustersLeftShare":1}'
     decision = await story.commit(shop=None, guards=guards)
     assert told(decision, "shop").verdict is AppVerdict.REMOVED
     assert [t.app for t in story.assignment("c1")[1].tombstones] == ["shop"]

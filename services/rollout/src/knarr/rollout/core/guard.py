@@ -30,11 +30,11 @@ class GuardSettings:
         found = json.loads(document) if document else {}
         default = GuardSettings()
         return GuardSettings(
-            max_lost_share=float(found.get("deletedShare", default.max_lost_share)),
-            min_lost_objects=int(found.get("deletedAtLeast", default.min_lost_objects)),
-            max_clusters_left_share=float(found.get("leavingShare", default.max_clusters_left_share)),
-            hold_removal=bool(found.get("removals", default.hold_removal)),
-            hold_protected=bool(found.get("protectedKinds", default.hold_protected)),
+            max_lost_share=float(found.get("maxLostShare", default.max_lost_share)),
+            min_lost_objects=int(found.get("minLostObjects", default.min_lost_objects)),
+            max_clusters_left_share=float(found.get("maxClustersLeftShare", default.max_clusters_left_share)),
+            hold_removal=bool(found.get("holdRemoval", default.hold_removal)),
+            hold_protected=bool(found.get("holdProtected", default.hold_protected)),
         )
 
 
