@@ -41,7 +41,7 @@ WORDS = st.sampled_from(
     generators sops age mac knarr.dev/v1 Fleet App targets selector matchExpressions operator In values key
     variables ${x} $${ ../.. /etc https://example.com group names versions schema openAPIV3Schema properties type
     helm
-    """.split()
+    """.split()  # noqa: SIM905 - a list of words is for reading
 )
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(allow_nan=False, allow_infinity=False),
@@ -66,8 +66,8 @@ OBJECTS = st.fixed_dictionaries(
 )
 YAML_BITS = st.lists(
     st.sampled_from(
-        ["a", ": ", "- ", "\n", "  ", "[", "]", "{", "}", "&a ", "*a", "!!int ", "!!binary ", "<<: ", "'", '"', "|\n", "---\n",
-         "? ", ",", "0x", "1e", "~", "\t", "#", "%", "\u2028", "\ufeff", "\x00", "é"]
+        ["a", ": ", "- ", "\n", "  ", "[", "]", "{", "}", "&a ", "*a", "!!int ", "!!binary ", "<<: ", "'", '"', "|\n",
+         "---\n", "? ", ",", "0x", "1e", "~", "\t", "#", "%", "\u2028", "\ufeff", "\x00", "é"]
     ),
     max_size=40,
 )  # fmt: skip
