@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,8 +99,9 @@ async def bench(
     folder: Path, hub: MemoryHub | None = None, *, epoch: str = EPOCH, adopt: bool = False, generation: int = 0
 ) -> AsyncIterator[Bench]:
     hub = hub or MemoryHub("c1")
-    async with SimulatedCluster(folder, ready_after_seconds=0.01) as cluster:
-        store = FolderStore(folder / "agent")
+    async with AsyncExitStack() as stack:
+        cluster = await stack.enter_async_context(SimulatedCluster(folder, ready_after_seconds=0.01))
+        store = stack.enter_context(closing(FolderStore(folder / "agent")))
         trust = Trust(epoch=epoch, keys=(bytes(SIGNER.verify_key),))
         identity = Identity(cluster="c1", trust=trust, adopt=adopt, heartbeat_seconds=0.5)
         agent = Agent(identity=identity, cluster=cluster, store=store, hub=hub)

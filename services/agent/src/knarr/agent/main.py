@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 
 from knarr.agent.adapters.nats import NatsHub
 from knarr.agent.adapters.simulated import outside
@@ -44,7 +44,8 @@ async def _cluster_of(settings: AgentSettings) -> AsyncIterator[tuple[Cluster, S
     if settings.simulated_dir is not None:
         folder = settings.simulated_dir
         async with SimulatedCluster(folder, ready_after_seconds=settings.ready_after_seconds) as simulated:
-            yield simulated, FolderStore(folder / "agent")
+            with closing(FolderStore(folder / "agent")) as store:
+                yield simulated, store
         return
     from knarr.agent.adapters.kubernetes import KubernetesCluster, SecretStore, credentials
 
