@@ -60,13 +60,14 @@ def _candidates() -> Iterable[str]:
 
 
 def _ask(go: str) -> tuple[str, str]:
-    # GOTOOLCHAIN=local: never let an old go fetch a newer one behind our back.
+    # GOTOOLCHAIN=local: never let an old go fetch a newer one behind our back. No configuration folder: being asked its
+    # version, go would otherwise make one and start counting in it.
     answer = subprocess.run(
         [go, "env", "GOVERSION", "GOOS", "GOARCH"],
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "GOTOOLCHAIN": "local"},
+        env={**os.environ, "GOTOOLCHAIN": "local", "GOENV": "off", "XDG_CONFIG_HOME": os.devnull},
         timeout=60,
     )
     lines = answer.stdout.split()
