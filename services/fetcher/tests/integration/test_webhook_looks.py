@@ -116,6 +116,12 @@ async def test_a_source_has_its_own_secret(fetcher: FetcherHarness) -> None:
 async def test_health_tells_how_it_stands(fetcher: FetcherHarness) -> None:
     await _started(fetcher)
     async with aiohttp.ClientSession(f"http://127.0.0.1:{fetcher.port}") as session:
+
+        async def ready() -> bool | None:
+            async with session.get("/readyz") as response:
+                return response.status == 200 or None
+
+        await fetcher.until(ready, "readiness")
         for path, words in (("/healthz", "ok"), ("/readyz", "broker: ok"), ("/metrics", "knarr_fetcher_looks_total")):
             async with session.get(path) as response:
                 assert response.status == 200

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from knarr.fetcher.core.source import Ref, RefKind
+from knarr.fetcher.core.source import Ref, RefKind, Signers
 from knarr.fetcher.settings import read_settings
 from knarr.pipeline.errors import KnarrError
 
@@ -38,6 +38,23 @@ def test_what_the_fleet_can_be(tmp_path: Path) -> None:
 def test_a_key_may_end_with_the_byte_of_a_newline(tmp_path: Path) -> None:
     key = b"k" * 31 + b"\n"
     assert read_settings(_environment(tmp_path, key)).snapshot_key == key
+
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f alice"
+CERTIFICATE = "-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nabc\n-----END PGP PUBLIC KEY BLOCK-----"
+
+
+def test_pinned_signers_of_the_fleet(tmp_path: Path) -> None:
+    (tmp_path / "signers").write_text(f"# who may\n{KEY}\n\n{CERTIFICATE}\n")
+    signers = {"KNARR_FLEET_SIGNERS_FILE": str(tmp_path / "signers")}
+    assert read_settings(_environment(tmp_path) | signers).fleet.signers == Signers(ssh=(KEY,), openpgp=(CERTIFICATE,))
+
+
+@pytest.mark.parametrize("content", ["", "# nobody\n", f"{KEY}\nssh-rsa AAAA bob\n", CERTIFICATE[:-5]])
+def test_a_slip_in_the_signers_lets_nobody_in(tmp_path: Path, content: str) -> None:
+    (tmp_path / "signers").write_text(content)
+    with pytest.raises(KnarrError):
+        read_settings(_environment(tmp_path) | {"KNARR_FLEET_SIGNERS_FILE": str(tmp_path / "signers")})
 
 
 def test_secrets_are_not_in_its_text(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from knarr.bundle.sealing import MasterKey
 from knarr.fetcher.adapters.git.callbacks import Bounds
 from knarr.fetcher.core.address import AddressRules, checked_address
 from knarr.fetcher.core.refs import check_ref, parse_ref
-from knarr.fetcher.core.source import Source
+from knarr.fetcher.core.signers_file import read_signers
+from knarr.fetcher.core.source import Signers, Source
 from knarr.fetcher.core.tree import Limits
 from knarr.fetcher.follow import Rhythm
 from knarr.pipeline.errors import KnarrError
@@ -18,6 +19,7 @@ from knarr.pipeline.names import FLEET_SOURCE
 from knarr.service.settings import Reader
 
 _KEY_BYTES = 32
+_SIGNERS = "KNARR_FLEET_SIGNERS_FILE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +56,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         nats_urls=reader.words("KNARR_NATS_URL"),
         nkey_seed=_optional_secret(reader, environment, "KNARR_NKEY_SEED_FILE").decode("ascii", "replace"),
         state_dir=reader.path("KNARR_STATE_DIR"),
-        fleet=_fleet(reader, rules),
+        fleet=_fleet(reader, environment, rules),
         rhythm=Rhythm(
             poll_seconds=reader.number("KNARR_POLL_SECONDS", Rhythm().poll_seconds),
             audit_seconds=reader.number("KNARR_AUDIT_SECONDS", Rhythm().audit_seconds),
@@ -78,7 +80,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     return settings
 
 
-def _fleet(reader: Reader, rules: AddressRules) -> Source:
+def _fleet(reader: Reader, environment: Mapping[str, str], rules: AddressRules) -> Source:
     url = reader.text("KNARR_FLEET_URL")
     ref = parse_ref(reader.text("KNARR_FLEET_REF", ""))
     root = reader.text("KNARR_FLEET_PATH", "").strip("/")
@@ -91,7 +93,12 @@ def _fleet(reader: Reader, rules: AddressRules) -> Source:
     except KnarrError as error:
         reader.mistake(f"KNARR_FLEET_URL: {error.message}")
     credentials = reader.text("KNARR_FLEET_CREDENTIALS", "")
-    return Source(name=FLEET_SOURCE, url=url, ref=ref, root=root, credentials=credentials)
+    signers: Signers | None = Signers()
+    if environment.get(_SIGNERS):
+        signers = read_signers(reader.secret(_SIGNERS).decode("utf-8", "replace"))
+    if signers is None:
+        reader.mistake(f"{_SIGNERS} does not name a file of ssh-ed25519 keys and OpenPGP certificates")
+    return Source(name=FLEET_SOURCE, url=url, ref=ref, root=root, credentials=credentials, signers=signers or Signers())
 
 
 def _key(reader: Reader, name: str) -> MasterKey:
