@@ -22,6 +22,7 @@ from knarr.pipeline.errors import KnarrError
 from knarr.status import metrics
 from knarr.status.answer import Answers
 from knarr.status.core.standing import Standing
+from knarr.status.lifetime import check_wanted
 from knarr.status.ports import ChangeFeed, Changes
 from knarr.status.record import now_ms
 
@@ -114,6 +115,7 @@ class Broadcast:
     async def _tell(self) -> None:
         beat = _BEAT_SECONDS
         while True:
+            check_wanted()
             await self._look.wait()
             started = time.monotonic()
             try:

@@ -13,6 +13,7 @@ import structlog
 
 from knarr.pipeline.errors import Rejected, Retryable
 from knarr.status.core.freshness import Patience
+from knarr.status.lifetime import check_wanted
 from knarr.status.ports import Outbox, ReportStore, ReportStream, Teller
 from knarr.status.record import Clock, now_ms
 
@@ -37,6 +38,7 @@ class Telling:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
+            check_wanted()
             self._look.clear()  # before looking: what is recorded from here on sets it again
             try:
                 await self.check_facts()
@@ -111,6 +113,7 @@ class Housekeeping:
         """Until cancelled. What fails is tried again at the next beat."""
         beat = 0
         while True:
+            check_wanted()
             try:
                 if newly := await self.silence():
                     LOG.warning("clusters fell silent", clusters=newly)

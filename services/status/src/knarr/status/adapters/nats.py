@@ -36,6 +36,7 @@ from knarr.pipeline.revision import ClusterFacts
 from knarr.status.core.events import message_of
 from knarr.status.core.position import Position
 from knarr.status.core.rows import EventRow
+from knarr.status.lifetime import check_wanted
 from knarr.status.ports import Message, PendingPurge
 
 _FETCH_SECONDS = 2.0
@@ -69,6 +70,7 @@ class Consuming:
             try:
                 created = await stream_created(self._broker, self._what.stream)
                 while True:
+                    check_wanted()
                     try:
                         raw = await subscription.fetch(self._what.batch, timeout=_FETCH_SECONDS)
                     except TimeoutError:

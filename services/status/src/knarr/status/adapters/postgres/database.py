@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
@@ -16,6 +15,7 @@ from knarr.status.adapters.postgres.migrate import migrate
 
 R = TypeVar("R")
 _STATEMENT_SECONDS = 30.0
+_CLOSE_SECONDS = 5.0
 
 
 class Database:
@@ -49,7 +49,7 @@ async def open_database(dsn: str, connections: int = 8) -> AsyncIterator[Databas
     async with translated():
         pool = await asyncpg.create_pool(
             dsn,
-            min_size=1,
+            min_size=0,
             max_size=connections,
             timeout=10.0,
             command_timeout=_STATEMENT_SECONDS,
@@ -62,9 +62,11 @@ async def open_database(dsn: str, connections: int = 8) -> AsyncIterator[Databas
             await migrate(connection)
         yield database
     finally:
-        with contextlib.suppress(TimeoutError, asyncpg.PostgresError):
-            async with asyncio.timeout(5.0):
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
                 await pool.close()
+        except (TimeoutError, asyncpg.PostgresError, OSError):
+            pool.terminate()
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:

@@ -15,6 +15,7 @@ import structlog
 from knarr.pipeline.errors import Retryable
 from knarr.status.adapters.postgres.database import Database, translated
 from knarr.status.adapters.postgres.statements import statement
+from knarr.status.lifetime import check_wanted
 from knarr.status.ports import Changes
 
 LOG = structlog.get_logger("knarr.status.postgres")
@@ -50,6 +51,7 @@ class PostgresChanges:
     async def changes(self) -> AsyncIterator[Changes]:
         """Until cancelled."""
         while True:
+            check_wanted()
             try:
                 async for change in self._listen():
                     yield change
