@@ -210,7 +210,13 @@ def _removal(situation: Situation, identity: ObjectId, entry: Entry) -> Step:
         return _skip_removal(identity, entry, f"app {seen.owner} has it now")
     ref = ref_to(identity, entry)
     stage = stage_of(ref.of_kind)
-    return Step(action=StepAction.PRUNE, ref=ref, wave=entry.wave, stage=stage, reason="left the bundle", uid=entry.uid)
+    uid = entry.uid or _uid_of_unrecorded(seen, situation.app)
+    return Step(action=StepAction.PRUNE, ref=ref, wave=entry.wave, stage=stage, reason="left the bundle", uid=uid)
+
+
+def _uid_of_unrecorded(seen: Seen | None, app: AppName) -> str:
+    """Killed between apply and record: what we applied and carries our label is what was written ahead."""
+    return seen.uid if seen is not None and seen.owner == app and seen.mark else ""
 
 
 def _skip_removal(identity: ObjectId, entry: Entry, why: str) -> Step:

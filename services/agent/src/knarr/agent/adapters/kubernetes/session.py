@@ -83,6 +83,7 @@ class Session:
     ) -> None:
         await self._http.close()
         await self._rest.close()
+        await asyncio.sleep(0)  # aborted connections are closed in the loop's next turn
 
     async def ask(
         self,
@@ -125,7 +126,10 @@ class Session:
             async with self._http.get(self._host + path, headers=headers, timeout=timeout, **self._fixed) as response:
                 if response.status != 200:
                     raise refusal(response.status, _decoded(await response.read()), NO_OBJECT)
-                yield response.content
+                try:
+                    yield response.content
+                finally:
+                    _abort(response)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise retryable("KNR4012", f"watch interrupted: {type(error).__name__}") from error
 
@@ -175,6 +179,12 @@ class Session:
         left = self._paused_until - asyncio.get_running_loop().time()
         if left > 0:
             await asyncio.sleep(left)
+
+
+def _abort(response: aiohttp.ClientResponse) -> None:
+    """Leaves without TLS's farewell, which would wait for an answer that nobody reads."""
+    if response.connection is not None and response.connection.transport is not None:
+        response.connection.transport.abort()
 
 
 def _proxy_of_environment(host: str) -> str:
