@@ -19,6 +19,7 @@ _COMMANDS = {
     "vet": "knarr.cli.vet",
     "render": "knarr.cli.render",
     "diff": "knarr.cli.diff",
+    "rbac": "knarr.cli.rbac",
 }
 
 

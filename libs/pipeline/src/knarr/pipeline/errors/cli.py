@@ -87,6 +87,12 @@ ENTRIES: tuple[Entry, ...] = (
         "Read the message; --state must be the folder of the running installation.",
     ),
     Entry(
+        "KNR6214",
+        "The app has no namespace to have a service account in",
+        "An agent acts as a service account of the app's own namespace, and the app names none.",
+        "Set `namespace` in its knarr.yaml.",
+    ),
+    Entry(
         "KNR6220",
         "The demo did not reach its end",
         "A step of the story did not happen within its time.",
