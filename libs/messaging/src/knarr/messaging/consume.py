@@ -101,6 +101,7 @@ async def consume_batches(broker: Broker, what: Subscription, handle: BatchHandl
 
 async def _consume_for_ever(broker: Broker, what: Subscription, handle: _MessagesHandler) -> None:
     while True:
+        _stop_if_asked()
         try:
             await broker.wait_connected(30.0)
             await _consume_once(broker, what, handle)
@@ -126,10 +127,19 @@ async def _consume_once(broker: Broker, what: Subscription, handle: _MessagesHan
                     return
                 await broker.jetstream().consumer_info(what.stream, what.durable)
                 continue
+            finally:
+                _stop_if_asked()
             await handle(messages)
     finally:
         with contextlib.suppress(nats.errors.Error, OSError):
             await subscription.unsubscribe()
+
+
+def _stop_if_asked() -> None:
+    """Python 3.11's wait_for, which nats-py waits with, can swallow a cancellation that arrives with the answer."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def ensure_consumer(broker: Broker, what: Subscription) -> None:

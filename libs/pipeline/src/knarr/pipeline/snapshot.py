@@ -99,7 +99,8 @@ class FileEntry:
     # Git's blob id.
     content_id: bytes = b""
     size: int = 0
-    # Index into Manifest.packs: the pack that holds the content.
+    # Index into Manifest.packs: the pack that holds the content. A pack with an empty address stands for contents that
+    # are not stored: submodules, and files above the fetcher's limit.
     pack: int = 0
 
 
