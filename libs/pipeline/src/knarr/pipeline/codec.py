@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError, Message
+
 from knarr.pipeline.errors import bug, rejected
 
 T = TypeVar("T")

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable
 
 import structlog
+
 from knarr.pipeline.errors import KnarrError, failure_of
 from knarr.service.logs import configure_logging
 from knarr.service.telemetry import telemetry
