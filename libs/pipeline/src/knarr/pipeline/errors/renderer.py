@@ -138,7 +138,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "KNR2107",
         "A kustomization lies below a plain folder",
-        "The app's folder has no kustomization.yaml, but a folder below it has: base and overlays would all be applied.",
+        "The app's folder has no kustomization.yaml, but one below it has: base and overlays would all be applied.",
         _KEPT + "Name the folder to render as `path` or as a target's `overlay`.",
     ),
     Entry(
