@@ -160,7 +160,10 @@ def kubectls(text: str) -> Any:
     done = subprocess.run(
         [KUBECTL, "annotate", "--local", "-f", "-", "-o", "json", "a=b"], input=text.encode(), capture_output=True
     )
-    return json.loads(done.stdout)["spec"]["v"] if done.returncode == 0 else REFUSED
+    if done.returncode == 0:
+        return json.loads(done.stdout)["spec"]["v"]
+    # Only what it says about the text is a refusal; a machine without room is something else.
+    return REFUSED if b"error parsing" in done.stderr else done.stderr.decode()
 
 
 def document(value: str) -> str:
