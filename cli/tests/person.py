@@ -31,6 +31,8 @@ class Person:
     repository: GitRepository
     namespace: str
     said: list[str] = field(default_factory=list)
+    # Further lines of the app's knarr.yaml.
+    policy: str = ""
 
     @staticmethod
     def at(folder: Path) -> Person:
@@ -46,7 +48,7 @@ class Person:
         manifest = f"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  value: {value}\n"
         files = {
             "fleet.yaml": _FLEET,
-            f"{app}/knarr.yaml": _APP.format(namespace=self.namespace),
+            f"{app}/knarr.yaml": _APP.format(namespace=self.namespace) + self.policy,
             f"{app}/settings.yaml": manifest,
         }
         return self.repository.commit(files, message=value)

@@ -1,0 +1,266 @@
+"""The agent's chart: what it renders, what it refuses, and what real API servers say to it."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cli.tests.person import Person, api_of, until
+from knarr.agent.settings import from_environment
+from knarr.bundle.header import Header
+from knarr.bundle.packing import make_bundle
+from knarr.cli.roles import needs_of
+from knarr.local.kube import KubeCluster
+from tests.charts.chart import (
+    AGENT_CHART,
+    MINIMAL,
+    NAMESPACE,
+    SEED,
+    Document,
+    Helm,
+    Refused,
+    apply,
+    kubeconfig_of,
+    namespace,
+    only,
+    path_of,
+)
+
+pytestmark = [pytest.mark.kube, pytest.mark.timeout(300)]
+
+IMPERSONATE: dict[str, Any] = {"mode": "impersonate", "impersonate": [{"namespace": "default", "serviceAccount": "d"}]}
+EVERYTHING: dict[str, Any] = {
+    "cluster": "prod-eu-1",
+    "hub": {"urls": ["tls://a.example:4222", "wss://b.example:443"], "ports": [4222, 443]},
+    "credentials": {"existingSecret": "mine", "nkeySeed": "", "trust": ""},
+    "agent": {
+        "adopt": True,
+        "labels": {"site": "north", "knarr.dev/tier": "edge"},
+        "logLevel": "debug",
+        "requestsAtOnce": 4,
+        "heartbeatSeconds": 30,
+        "listenAddress": "[::]",
+    },
+    "tracing": {"endpoint": "http://collector.example:4318", "share": 0.25},
+    "rbac": IMPERSONATE,
+    "serviceAccount": {"name": "runner", "annotations": {"a": "b"}},
+    "networkPolicy": {"metricsFrom": [{"namespaceSelector": {}}], "to": ["10.0.0.0/8"]},
+    "proxy": {"https": "http://proxy.example:3128", "except": ".svc,10.0.0.0/8"},
+    "extraCA": {"pem": "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"},
+    "image": {"digest": "sha256:" + "a" * 64, "pullSecrets": ["registry"]},
+    "priorityClassName": "system-cluster-critical",
+    "nodeSelector": {"kubernetes.io/os": "linux"},
+    "tolerations": [{"operator": "Exists"}],
+    "affinity": {"nodeAffinity": {}},
+    "podLabels": {"team": "platform"},
+    "podAnnotations": {"note": "x"},
+}
+VARIANTS = {"minimal": MINIMAL, "everything": EVERYTHING, "no-role": {**MINIMAL, "rbac": {"mode": "none"}}}
+
+
+@pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)
+def test_it_lints(helm: Helm, values: Document) -> None:
+    assert "0 chart(s) failed" in helm.lint(values)
+
+
+def test_one_agent_with_nothing_that_it_does_not_need(helm: Helm) -> None:
+    documents = helm.render(MINIMAL)
+    assert not [d for d in documents if d["kind"] in ("Service", "Ingress", "HorizontalPodAutoscaler")]
+    deployment = only("Deployment", documents)["spec"]
+    assert (deployment["replicas"], deployment["strategy"]) == (1, {"type": "Recreate"})
+    pod = deployment["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["resources"]["limits"].keys() == {"cpu", "memory"}
+    assert [port["containerPort"] for port in container["ports"]] == [8080]
+    assert only("Secret", documents)["data"].keys() == {"nkey.seed", "trust.json"}
+    assert SEED not in json.dumps([d for d in documents if d["kind"] != "Secret"])
+
+
+def test_nothing_comes_in_and_only_known_ports_go_out(helm: Helm) -> None:
+    policy = only("NetworkPolicy", helm.render(MINIMAL))["spec"]
+    assert (policy["policyTypes"], policy["ingress"]) == (["Ingress", "Egress"], [])
+    assert [[p["port"] for p in rule["ports"]] for rule in policy["egress"]] == [[53, 53], [443, 6443, 4222]]
+
+    policy = only("NetworkPolicy", helm.render(EVERYTHING))["spec"]
+    assert [p["port"] for p in policy["egress"][1]["ports"]] == [443, 6443, 4222, 4318, 3128]
+    assert policy["egress"][1]["to"] == [{"ipBlock": {"cidr": "10.0.0.0/8"}}]
+
+
+@pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)
+def test_the_agent_understands_the_environment_that_it_is_given(helm: Helm, values: Document) -> None:
+    (container,) = only("Deployment", helm.render(values))["spec"]["template"]["spec"]["containers"]
+    environment = {e["name"]: e.get("value", NAMESPACE) for e in container["env"]}
+    settings = from_environment(environment)
+    assert settings.cluster == values["cluster"]
+    assert settings.nats_urls == tuple(values["hub"]["urls"])
+    assert settings.namespace == NAMESPACE
+    assert settings.adopt == values.get("agent", {}).get("adopt", False)
+    assert dict(settings.labels) == values.get("agent", {}).get("labels", {})
+    mounts = {m["mountPath"] for m in container["volumeMounts"]}
+    files = [v for n, v in environment.items() if n.endswith(("_FILE", "_CERTIFICATE"))]
+    assert {str(Path(file).parent) for file in files} <= mounts
+
+
+def test_least_privilege_is_its_own_state_what_it_watches_and_whom_it_acts_as(helm: Helm) -> None:
+    documents = helm.render({**MINIMAL, "rbac": {**IMPERSONATE, "watch": [{"apiGroups": [""], "resources": ["pods"]}]}})
+    assert {verb for rule in only("ClusterRole", documents)["rules"] for verb in rule["verbs"]} == {
+        "get",
+        "list",
+        "watch",
+    }
+    roles = {d["metadata"]["namespace"]: d["rules"] for d in documents if d["kind"] == "Role"}
+    assert roles["default"] == [
+        {"apiGroups": [""], "resources": ["serviceaccounts"], "resourceNames": ["d"], "verbs": ["impersonate"]}
+    ]
+    assert [rule["resources"] for rule in roles[NAMESPACE]] == [["secrets"]]
+
+
+def _changed(path: str, value: object) -> Document:
+    values: Document = copy.deepcopy(dict(MINIMAL))
+    *parents, last = path.split(".")
+    place = values
+    for parent in parents:
+        place = place.setdefault(parent, {})
+    place[last] = value
+    return values
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("cluster", ""),
+        ("cluster", "Not_A_Label"),
+        ("cluster", "a" * 64),
+        ("hub.urls", []),
+        ("hub.urls", ["http://hub"]),
+        ("hub.urls", ["nats://user:secret@hub:4222"]),
+        ("hub.ports", [0]),
+        ("credentials.existingSecret", "both"),
+        ("credentials.nkeySeed", ""),
+        ("credentials.nkeySeed", "SAAAAA"),
+        ("credentials.trust", ""),
+        ("rbac.mode", "root"),
+        ("rbac.mode", "impersonate"),
+        ("rbac.impersonate", [{"namespace": "shop"}]),
+        ("rbac.impersonate", [{"namespace": "shop", "serviceAccount": ""}]),
+        ("agent.heartbeatSeconds", 0),
+        ("agent.requestsAtOnce", "12"),
+        ("agent.labels", {"a b": "c"}),
+        ("agent.labels", {"a": "b,c=d"}),
+        ("agent.listenAddress", "::"),
+        ("tracing.share", 1.5),
+        ("tracing.endpoint", "collector:4318"),
+        ("resources.limits", {"cpu": "1", "memory": "lots"}),
+        ("image.digest", "latest"),
+        ("networkPolicy.to", ["example.com"]),
+        ("extraCA", {"pem": "hello"}),
+        ("extraCA", {"pem": "-----BEGIN CERTIFICATE-----\nMA==\n", "existingConfigMap": "x"}),
+        ("podLabels", {"a": 1}),
+        ("replicas", 2),
+        ("agent.replicas", 2),
+        ("securityContext", {"privileged": True}),
+    ],
+)
+def test_the_schema_refuses(helm: Helm, path: str, value: object) -> None:
+    with pytest.raises(Refused, match="don't meet the specifications of the schema"):
+        helm.render(_changed(path, value))
+
+
+def test_every_value_is_in_the_schema_and_explained() -> None:
+    values = yaml.safe_load((AGENT_CHART / "values.yaml").read_text())
+    schema = json.loads((AGENT_CHART / "values.schema.json").read_text())
+    assert values.keys() == schema["properties"].keys() - {"global"}
+    for name, part in values.items():
+        known = schema["properties"][name].get("properties")
+        if known is not None:
+            assert part.keys() == known.keys(), name
+
+
+@pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)
+async def test_a_real_api_server_accepts_every_object(helm: Helm, cluster: KubeCluster, values: Document) -> None:
+    await namespace(cluster, NAMESPACE, enforce="restricted", warn="restricted")
+    for document in helm.render(values):
+        status, answer = await apply(cluster, document, dry_run=True)
+        assert status in (200, 201), answer
+
+
+async def test_it_becomes_ready_where_only_restricted_pods_may_run(helm: Helm, cluster: KubeCluster) -> None:
+    await namespace(cluster, NAMESPACE, enforce="restricted")
+    for values in (MINIMAL, {**EVERYTHING, "credentials": MINIMAL["credentials"]}):
+        helm.install(cluster, values)
+        _, deployment = await cluster.request("GET", f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/agent")
+        assert deployment["status"]["availableReplicas"] == 1
+    _, pods = await cluster.request("GET", f"/api/v1/namespaces/{NAMESPACE}/pods")
+    assert [p["status"]["phase"] for p in pods["items"] if not p["metadata"].get("deletionTimestamp")] == ["Running"]
+    helm.uninstall(cluster)
+    for document in helm.render(MINIMAL):
+        status, _ = await cluster.request("GET", path_of(document))
+        assert status == 404, document["metadata"]
+
+
+async def test_the_restricted_namespace_does_judge(helm: Helm, cluster: KubeCluster) -> None:
+    """The proof above is worth something only if the same pod with one right more is refused."""
+    await namespace(cluster, NAMESPACE, enforce="restricted")
+    template = only("Deployment", helm.render(MINIMAL))["spec"]["template"]
+    template["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = True
+    template["spec"].pop("serviceAccountName")
+    pod = {**template, "apiVersion": "v1", "kind": "Pod"}
+    pod["metadata"] = {**template["metadata"], "name": "agent", "namespace": NAMESPACE}
+    status, answer = await apply(cluster, pod, dry_run=True)
+    assert status == 403
+    assert "allowPrivilegeEscalation" in answer["message"]
+
+
+async def test_an_agent_works_with_the_rights_of_the_chart(helm: Helm, cluster: KubeCluster, person: Person) -> None:
+    await namespace(cluster, NAMESPACE)
+    for document in helm.render(MINIMAL, release="whole"):
+        await apply(cluster, document)
+    kubeconfig = await kubeconfig_of(cluster, "whole", person.folder)
+    async with person.up(person.options(kubeconfig, f"{cluster.name}=dev", adopt=frozenset({"dev"}))):
+        await person.arrives("first", cluster)
+
+
+async def test_an_agent_with_least_privilege_does_what_its_apps_service_account_may_and_no_more(
+    helm: Helm, cluster: KubeCluster, person: Person
+) -> None:
+    await namespace(cluster, NAMESPACE)
+    await namespace(cluster, person.namespace)
+    settings = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "settings", "namespace": person.namespace},
+    }
+    needs = needs_of(make_bundle(Header(app="home", namespace=person.namespace), [settings]), "deployer")
+    for document in (*needs.account, *helm.render({**MINIMAL, **needs.agent}, release="least")):
+        status, answer = await apply(cluster, document)
+        assert status in (200, 201), answer
+    kubeconfig = await kubeconfig_of(cluster, "least", person.folder)
+    options = person.options(kubeconfig, f"{cluster.name}=dev", adopt=frozenset({"dev"}))
+
+    async with person.up(options) as session:
+
+        async def refused() -> bool:
+            rows = await asyncio.to_thread(lambda: api_of(session).items("clusters", expand="apps"))
+            failures = [f["code"] for row in rows for p in row["placements"] for f in p["failures"]]
+            return "KNR4011" in failures
+
+        await until("an app that names no service account being refused", refused)
+        assert await person.value_in(cluster) is None
+        person.policy = "serviceAccount: deployer\n"
+        person.commit("second")
+        await person.arrives("second", cluster)
+        person.commit("third")
+        await person.arrives("third", cluster)
