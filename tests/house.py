@@ -39,7 +39,7 @@ SETTLED = ("healthy", "unchanged")
 CLUSTERS = ("dev", "prod-1", "prod-2")
 _LOOK_SECONDS = 0.05
 # What is checked every half minute in earnest is checked every second here.
-QUICK = {"KNARR_CHECK_SECONDS": "1", "KNARR_AUDIT_SECONDS": "2", "KNARR_SNAPSHOT_CHECK_SECONDS": "1"}
+QUICK = {"KNARR_CHECK_SECONDS": "1", "KNARR_AUDIT_SECONDS": "1"}
 
 
 def fleet_files(clusters: tuple[str, ...] = CLUSTERS) -> Files:
@@ -190,6 +190,12 @@ class House:
         found = {name: objects.get(("", "ConfigMap", namespace, name)) for name in self.names(cluster, namespace)}
         return {name: str(item["metadata"]["resourceVersion"]) for name, item in found.items() if item is not None}
 
+    def uids(self, cluster: str) -> dict[str, str]:
+        """Namespace/name → uid of every ConfigMap: an object that was deleted and made anew has another."""
+        objects = self.objects(cluster)
+        found = {(key[2], key[3]): objects.get(key) for key in objects.found if key[1] == "ConfigMap"}
+        return {f"{space}/{name}": str(item["metadata"]["uid"]) for (space, name), item in found.items() if item}
+
     def edit(self, cluster: str, namespace: str, name: str, value: str) -> None:
         """Somebody's hand."""
         outside.edit(self.folder(cluster), f"/ConfigMap/{namespace}/{name}", {"data": {"value": value}})
@@ -205,11 +211,9 @@ class House:
         info = await self.broker.jetstream().stream_info(stream)
         return int(info.state.last_seq)
 
-    async def metric(self, part: str, name: str) -> float:
-        """The sum of a metric of a service."""
-        text = await asyncio.to_thread(_read, f"{self.part(part).url}/metrics")
-        lines = [line for line in text.splitlines() if line.split("{")[0].split(" ")[0] == name]
-        return sum(float(line.rpartition(" ")[2]) for line in lines)
+    async def subjects(self, stream: str) -> frozenset[str]:
+        """The subjects of a stream that hold a message."""
+        return await self.broker.subjects_of(stream, ">")
 
 
 def _status(asked: urllib.request.Request) -> int:
@@ -218,11 +222,6 @@ def _status(asked: urllib.request.Request) -> int:
             return int(answer.status)
     except urllib.error.HTTPError as refused:
         return refused.code
-
-
-def _read(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        return bytes(answer.read()).decode()
 
 
 async def until(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import time
 from contextlib import AsyncExitStack
 
@@ -43,9 +44,20 @@ async def serve(settings: Settings) -> None:
             health_server(settings.listen, {"broker": lambda: "" if broker.connected else "not connected"})
         )
         await broker.wait_connected(60.0)
-        store = await stack.enter_async_context(leading_store(settings.dsn))
+        while True:
+            try:
+                await _lead(settings, broker)
+            except* Retryable as group:
+                LOG.warning("not leading; trying again", errors=[str(error) for error in group.exceptions])
+            await asyncio.sleep(random.uniform(0.3, 1.0))  # noqa: S311 - jitter
+
+
+async def _lead(settings: Settings, broker: Broker) -> None:
+    """Decides for as long as the database connection, and with it the lead, lasts. Ends with a Retryable."""
+    async with leading_store(settings.dsn) as store:
         rollout = Rollout(await store.load(), _world(settings, broker, store))
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(store.lost())
             tasks.create_task(_mend(rollout, settings.check_seconds))
             tasks.create_task(consume(broker, _RENDERED, lambda m: _rendered(rollout, m)))
             tasks.create_task(consume(broker, _COMMANDS, lambda m: _command(rollout, m)))

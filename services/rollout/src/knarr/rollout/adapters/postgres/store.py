@@ -7,6 +7,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import NoReturn
 
 import asyncpg
 
@@ -30,6 +31,14 @@ class PostgresStore:
     def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
         self._lock = asyncio.Lock()
+
+    async def lost(self) -> NoReturn:
+        """Waits until the connection is gone, and with it the lead: then raises Retryable KNR3041."""
+        gone = asyncio.Event()
+        self._connection.add_termination_listener(lambda _connection: gone.set())
+        if not self._connection.is_closed():
+            await gone.wait()
+        raise retryable("KNR3041", "the connection to the database was lost, and with it the lead")
 
     async def load(self) -> FleetState:
         """Everything, as the last transaction left it."""
