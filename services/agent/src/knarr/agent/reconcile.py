@@ -18,10 +18,11 @@ from knarr.agent.account import account, fights, forget_leftovers, intend
 from knarr.agent.agenda import Agenda
 from knarr.agent.core.budget import kind_of
 from knarr.agent.core.dependencies import circle, waits_for
-from knarr.agent.core.health import Health
+from knarr.agent.core.health import Health, HealthStatus
 from knarr.agent.core.objects import Seen, ref_of
 from knarr.agent.core.plan import Plan, Situation, make_plan
 from knarr.agent.deliver import Delivery
+from knarr.agent.explain import Explainer, look_again_seconds, makes_pods
 from knarr.agent.holders import Holders
 from knarr.agent.intent import Intent, intent_of
 from knarr.agent.keeping import Keeper
@@ -78,6 +79,7 @@ class Reconciler:
         self._survey = survey
         self._namespaces = Namespaces(parts.cluster)
         self._performer = Performer(parts.cluster, self.observer.seen)
+        self._explainer = Explainer(parts.cluster, parts.clock)
         self._holders = Holders()
         self._unknown: set[AppName] = set()
         self._postponed: set[AppName] = set()
@@ -154,6 +156,7 @@ class Reconciler:
     def rest(self) -> None:
         """Nothing has happened for a while: keeps no more than it needs."""
         self._survey.forget()
+        self._explainer.forget()
         give_back()
 
     # --- passes ------------------------------------------------------------------
@@ -189,6 +192,7 @@ class Reconciler:
         unread = await self._gatherer.watch({kind_of(i) for i in record.entries})
         if not unread and self._is_settled(record, assigned):
             record.failures = fights(record, self._parts.clock())
+            await self._explain(record, _on_behalf(record.header))
             self._tell(record)
             return
         bundle, packed = await self._parts.loader.bundle(assigned)
@@ -202,6 +206,7 @@ class Reconciler:
         plan = make_plan(situation)
         await self._write_ahead(record, assigned, bundle.header, packed, plan)
         await self._carry_out(record, plan, who, troubles, wanted={ref_of(o).id for o in bundle.objects})
+        await self._explain(record, who)
         self._tell(record)
 
     def _is_settled(self, record: Record, assigned: AssignedApp) -> bool:
@@ -382,10 +387,28 @@ class Reconciler:
                 return False
         return all(self.records[t].state is AppState.REMOVED for t in self.intent.tombstones if t in self.records)
 
-    def _health(self, _record: Record, identity: ObjectId) -> Health | None:
-        """How an object of an app is, as last seen."""
+    def _health(self, record: Record, identity: ObjectId) -> Health | None:
+        """How an object of an app is, as last seen, with what its pods say."""
         seen = self.observer.seen(identity)
-        return seen.health if seen is not None else None
+        if seen is None or seen.health.status is HealthStatus.CURRENT:
+            return seen.health if seen is not None else None
+        reason = record.reasons.get(identity)
+        return replace(seen.health, message=f"{reason} ({seen.health.message})") if reason else seen.health
+
+    async def _explain(self, record: Record, who: As) -> None:
+        """Has the pods of what is unready looked at, now and (ever more rarely) later."""
+        unready = {e.uid: i for i, e in record.entries.items() if e.uid and makes_pods(i) and self._is_unready(i)}
+        record.reasons = {}
+        if not unready:
+            return
+        now = self._parts.clock()
+        since = record.unhealthy_ms / 1000 or now
+        self.agenda.at(record.app, now + look_again_seconds(now - since))
+        record.reasons = await self._explainer.reasons(unready, since, who)
+
+    def _is_unready(self, identity: ObjectId) -> bool:
+        seen = self.observer.seen(identity)
+        return seen is not None and seen.health.status in (HealthStatus.IN_PROGRESS, HealthStatus.FAILED)
 
     def _tell(self, record: Record) -> None:
         deadline = self._parts.teller.tell(record)

@@ -32,7 +32,8 @@ class Record:
     """One app. Times in milliseconds by the agent's clock.
 
     `digest` is the bundle that is applied or being applied, `applied` the last one that was applied whole; `loaded`
-    (not kept) the assigned digest whose object ids are known. `entries` is the inventory.
+    (not kept) the assigned digest whose object ids are known. `entries` is the inventory. `reasons` (not kept) is what
+    pods say of workloads that are not ready.
     """
 
     app: AppName
@@ -61,6 +62,7 @@ class Record:
     drift: tuple[DriftEntry, ...] = ()
     fights: dict[ObjectId, Fight] = field(default_factory=dict)
     attempts: int = 0
+    reasons: dict[ObjectId, str] = field(default_factory=dict)
     hooks_done: dict[ObjectId, str] = field(default_factory=dict)
 
 

@@ -1,6 +1,7 @@
 """Small controllers: what a cluster's own would make of each object, a moment later.
 
-Workloads become ready unless a fault says that their image never does; then a pod tells why, as in a real cluster.
+Workloads become ready unless a fault says that their image never does, or their pods ask for another fate; then a pod
+tells why, as in a real cluster.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from knarr.agent.adapters.simulated.objects import Change, Key, Objects
+from knarr.agent.adapters.simulated.pods import FAILED, IMAGE_PULL, fate_of, replica_set_of, stuck_pod
 
 Status = dict[str, Any]
 
@@ -53,8 +55,11 @@ class Controllers:
     def _noticed(self, change: Change) -> None:
         if not change.deleted:
             self._plan(change.key)
-        elif timer := self._pending.pop(change.key, None):
+            return
+        if timer := self._pending.pop(change.key, None):
             timer.cancel()
+        if (change.key[0], change.key[1]) in _SHOWN:
+            self._collect(change.key)
 
     def _plan(self, key: Key) -> None:
         if (key[0], key[1]) in _RULES and key not in self._pending:
@@ -66,26 +71,43 @@ class Controllers:
         found = self.objects.get(key)
         if found is None:
             return
-        status = _RULES[(key[0], key[1])](found, self._stuck_image(found))
+        fate = self._fate(found)
+        status = _RULES[(key[0], key[1])](found, fate)
         if status is not None and status != found.get("status"):
             self.objects.update(key, {"status": _replacing(found.get("status") or {}, status)}, manager="", status=True)
-        self._show_pod(key, found)
+        self._show_pod(key, found, fate)
 
-    def _stuck_image(self, found: Mapping[str, Any]) -> str:
+    def _fate(self, found: Mapping[str, Any]) -> str:
         for image in _images(found):
             if any(fnmatchcase(image, pattern) for pattern in self.faults.never_ready_images):
-                return image
-        return ""
+                return IMAGE_PULL
+        return fate_of(found)
 
-    def _show_pod(self, key: Key, owner: Mapping[str, Any]) -> None:
-        if key[0] != "apps":
+    def _show_pod(self, key: Key, owner: Mapping[str, Any], fate: str) -> None:
+        if (key[0], key[1]) not in _SHOWN or owner["metadata"].get("ownerReferences"):
             return
-        place: Key = ("", "Pod", key[2], f"{key[3]}-0")
-        image = self._stuck_image(owner)
-        if not image:
-            self.objects.drop(place)
-        elif self.objects.get(place) is None:
-            self.objects.store(place, _stuck_pod(place, owner, image), None)
+        if not fate:
+            self._collect(key)
+            return
+        place, between = _below(key)
+        if key[1] == "Deployment":
+            owner = self.objects.get(between) or self.objects.store(between, replica_set_of(owner), None)
+        pod = stuck_pod(place[3], owner, fate, next(_images(owner), ""))
+        shown = self.objects.get(place)
+        if shown is None or shown["status"] != pod["status"]:
+            self.objects.store(place, pod, shown)
+
+    def _collect(self, key: Key) -> None:
+        for owned in _below(key):
+            if owned != key and (found := self.objects.get(owned)) and found["metadata"].get("ownerReferences"):
+                self.objects.drop(owned)
+
+
+def _below(key: Key) -> tuple[Key, Key]:
+    return ("", "Pod", key[2], f"{key[3]}-0"), ("apps", "ReplicaSet", key[2], f"{key[3]}-1")
+
+
+_SHOWN = frozenset({("apps", "Deployment"), ("apps", "StatefulSet"), ("apps", "DaemonSet"), ("batch", "Job")})
 
 
 def _replacing(old: Status, new: Status) -> Status:
@@ -97,20 +119,6 @@ def _images(found: Mapping[str, Any]) -> Iterator[str]:
     template = (spec.get("template") or {}).get("spec") or spec
     for container in template.get("containers") or ():
         yield str(container.get("image", ""))
-
-
-def _stuck_pod(place: Key, owner: Mapping[str, Any], image: str) -> dict[str, Any]:
-    labels = ((owner["spec"].get("template") or {}).get("metadata") or {}).get("labels") or {}
-    waiting = {"reason": "ImagePullBackOff", "message": f'Back-off pulling image "{image}"'}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"namespace": place[2], "name": place[3], "uid": f"pod-{place[2]}-{place[3]}", "labels": labels},
-        "status": {
-            "phase": "Pending",
-            "containerStatuses": [{"name": "main", "image": image, "state": {"waiting": waiting}}],
-        },
-    }
 
 
 def _workload(found: Mapping[str, Any], stuck: str) -> Status:
@@ -146,6 +154,9 @@ def _daemon_set(found: Mapping[str, Any], stuck: str) -> Status:
 
 
 def _job(found: Mapping[str, Any], stuck: str) -> Status | None:
+    if stuck == FAILED:
+        why = {"reason": "BackoffLimitExceeded", "message": "Job has reached the specified backoff limit"}
+        return {"failed": 1, "conditions": [{"type": "Failed", "status": "True", **why}]}
     if stuck:
         return {"active": 1}
     done = found["spec"].get("completions", 1)

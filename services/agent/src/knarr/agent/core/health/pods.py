@@ -22,7 +22,7 @@ def pod(found: Mapping[str, Any]) -> Health:
         case "Succeeded":
             return CURRENT
         case "Failed":
-            return failed(trouble(found) or str(status.get("message") or status.get("reason") or "the pod failed"))
+            return failed(trouble(found))
     if stuck := trouble(found):
         return failed(stuck)
     ready = conditions_of(found).get("Ready", {})
@@ -31,18 +31,34 @@ def pod(found: Mapping[str, Any]) -> Health:
 
 def trouble(found: Mapping[str, Any]) -> str:
     """Why the pod does not run, in one line; empty when nothing is known to be wrong."""
-    for name, state in _waiting(found):
+    for container, state in _states(found, "state", "waiting"):
         if state.get("reason") in _STUCK:
-            return f"container {name}: {says(state)}"
+            return f"container {container.get('name', '')}: {says(state)}{_last_end(container)}"
     scheduled = conditions_of(found).get("PodScheduled", {})
     if scheduled.get("reason") == "Unschedulable":
         return says(scheduled)
+    status = found.get("status") or {}
+    if status.get("phase") == "Failed":
+        for container, state in _states(found, "state", "terminated"):
+            if state.get("exitCode"):
+                return f"container {container.get('name', '')} {_end(state)}"
+        return says(status) or "the pod failed"
     return ""
 
 
-def _waiting(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _last_end(container: Mapping[str, Any]) -> str:
+    ended = (container.get("lastState") or {}).get("terminated")
+    return f"; it last {_end(ended)}" if ended else ""
+
+
+def _end(terminated: Mapping[str, Any]) -> str:
+    said = f" ({says(terminated)})" if says(terminated) else ""
+    return f"ended with exit code {terminated.get('exitCode')}{said}"
+
+
+def _states(found: Mapping[str, Any], when: str, what: str) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
     status = found.get("status") or {}
     for group in ("initContainerStatuses", "containerStatuses"):
         for container in status.get(group) or ():
-            if state := (container.get("state") or {}).get("waiting"):
-                yield str(container.get("name", "")), state
+            if state := (container.get(when) or {}).get(what):
+                yield container, state
