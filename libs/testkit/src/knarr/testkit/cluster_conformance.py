@@ -244,6 +244,17 @@ class ClusterConformance:
             await cluster.replace_managers(ref_of(manifest), found, renamed)
         assert outdated.value.code == "KNR4026"
 
+    async def test_without_shows_an_object_less_some_fields_and_changes_nothing(
+        self, cluster: Cluster, namespace: str
+    ) -> None:
+        manifest = config_map("a", namespace, x="1", y="2")
+        await cluster.apply(manifest, force=True)
+        left = await cluster.without(ref_of(manifest), ["/data/y"])
+        assert left["data"] == {"x": "1"}
+        found = await cluster.get(ref_of(manifest))
+        assert found is not None
+        assert found["data"] == {"x": "1", "y": "2"}
+
     async def test_a_namespace_that_is_not_there_is_named(self, cluster: Cluster) -> None:
         assert (await refused(cluster, config_map("a", "not-there-at-all"))).code == "KNR4016"
 

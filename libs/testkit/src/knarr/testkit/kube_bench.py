@@ -40,6 +40,13 @@ _ROOTS = {
 }
 
 
+def rolled_out(replicas: int, generation: int = 1) -> Object:
+    """The status of a Deployment that is available."""
+    counts = dict.fromkeys(("replicas", "updatedReplicas", "readyReplicas", "availableReplicas"), replicas)
+    available = {"type": "Available", "status": "True"}
+    return {**counts, "observedGeneration": generation, "conditions": [available]}
+
+
 @dataclass(frozen=True, slots=True)
 class Hand:
     """Somebody else with rights in one namespace of the cluster: reads, writes, and waits for what becomes of it."""
@@ -80,6 +87,12 @@ class Hand:
         status, found = await self.kube.request("PATCH", path, manifest, content_type="application/apply-patch+yaml")
         assert status in (200, 201), found
         return dict(found)
+
+    async def status(self, plural: str, name: str, status: Object) -> None:
+        """What its controller would say."""
+        path = f"{self.path(plural, name)}/status?fieldManager=controller"
+        code, found = await self.kube.request("PATCH", path, {"status": status}, content_type=MERGE)
+        assert code == 200, found
 
     async def delete(self, plural: str, name: str) -> None:
         """Deletes it."""

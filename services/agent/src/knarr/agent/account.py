@@ -13,9 +13,10 @@ from knarr.agent.perform import Performed, Result
 from knarr.agent.records import Record
 from knarr.pipeline.failure import Failure
 from knarr.pipeline.names import ObjectId
-from knarr.pipeline.report import StepAction
+from knarr.pipeline.report import Adoption, AdoptionOutcome, StepAction
 
 Notes = Mapping[ObjectId, Mapping[str, Any] | None]
+_MAX_ADOPTIONS = 100
 _COUNTED = {
     StepAction.CREATE: "created",
     StepAction.CONFIGURE: "configured",
@@ -47,13 +48,25 @@ def account(record: Record, plan: Plan, performed: Performed, notes: Notes, now:
     for result in performed.results:
         _note_drift(record, result, notes, now)
     record.counts = counts
-    record.adoptions = tuple(r.adoption for r in performed.results if r.adoption is not None) or record.adoptions
+    record.adoptions = _adoptions(record, performed)
     record.failed = tuple(r.failure for r in performed.results if r.failure is not None)
     record.held = plan.held
     postponed = [s for s in plan.steps if s.postponed]
     record.deferred = any(not s.content for s in postponed)
     record.waits_for = performed.waits_for or next((s.reason for s in postponed if s.content), "")
     record.drifted = any(s.left_alone for s in plan.steps)
+
+
+def _adoptions(record: Record, performed: Performed) -> tuple[Adoption, ...]:
+    """What was adopted stays in the report; what was refused until the object is dealt with."""
+    settled = {r.step.ref.id for r in performed.results if r.failure is None}
+    kept = {a.object_id: a for a in record.adoptions if not (_is_refused(a) and a.object_id in settled)}
+    kept |= {r.adoption.object_id: r.adoption for r in performed.results if r.adoption is not None}
+    return tuple(kept.values())[-_MAX_ADOPTIONS:]
+
+
+def _is_refused(adoption: Adoption) -> bool:
+    return adoption.outcome is AdoptionOutcome.REFUSED
 
 
 def fights(record: Record, now: float) -> tuple[Failure, ...]:

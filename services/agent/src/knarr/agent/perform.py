@@ -13,12 +13,13 @@ from itertools import groupby
 import structlog
 
 from knarr.agent.core.health import HealthStatus
+from knarr.agent.core.leaving import dotted, json_pointer, leaving
 from knarr.agent.core.objects import Ref, Seen, seen_of
 from knarr.agent.core.ownership import migrated
 from knarr.agent.core.plan import Plan, Step, failure
 from knarr.agent.core.takeover import differences, previous_manager
 from knarr.agent.ports import As, Cluster
-from knarr.bundle.canonical import PROTECTED_KINDS
+from knarr.bundle.canonical import PROTECTED_KINDS, Object
 from knarr.bundle.header import Header, Takeover
 from knarr.pipeline.errors import KnarrError, failure_of
 from knarr.pipeline.failure import Failure
@@ -68,7 +69,7 @@ class Performer:
                 return Performed(results=tuple(results), waits_for="deletions wait until everything else is applied")
             done = await asyncio.gather(*(self._step(step, header, who) for step in steps if step.writes))
             results += done
-            results += [Result(step=s, failure=s.failure) for s in steps if not s.writes]
+            results += [await self._left_out(s, who) for s in steps if not s.writes]
             failed |= {r.step.ref.id for r in results if r.failure is not None}
             if steps[0].action is StepAction.PRUNE and (left := [r for r in done if not r.gone]):
                 return Performed(results=tuple(results), waits_for=_leaving(left))
@@ -91,6 +92,8 @@ class Performer:
                     return await self._prune(step, who)
                 case StepAction.ADOPT:
                     return await self._adopt(step, header, who)
+                case StepAction.CREATE:
+                    return await self._create(step, header, who)
                 case _:
                     return await self._apply(step, who)
         except KnarrError as error:
@@ -122,6 +125,20 @@ class Performer:
             return Result(step=step, seen=seen_of(left, step.ref.of_kind))
         return Result(step=step, gone=True)
 
+    async def _create(self, step: Step, header: Header, who: As) -> Result:
+        """Never forced: what somebody else made in the meantime is taken over by the app's policy, or left."""
+        try:
+            done = await self._apply(step, who)
+        except KnarrError as error:
+            if error.code != "KNR4023":
+                raise
+            if header.takeover is Takeover.NEVER:
+                return await self._left_out(
+                    replace(step, failure=replace(_EXISTS, object_id=step.ref.id), action=StepAction.SKIP), who
+                )
+            return await self._adopt(replace(step, action=StepAction.ADOPT, force=True), header, who)
+        return done
+
     async def _adopt(self, step: Step, header: Header, who: As) -> Result:
         assert step.manifest is not None
         live = await self._cluster.get(step.ref, who=who)
@@ -129,19 +146,43 @@ class Performer:
             return await self._apply(replace(step, force=False), who)
         metadata = live.get("metadata") or {}
         managers = migrated(metadata)
-        if header.takeover is Takeover.IF_NO_DIFF:
-            trial = await self._cluster.apply(step.manifest, force=True, dry_run=True, who=who)
-            if found := differences(live, trial.found):
-                return _refused(step, found, previous_manager(metadata))
+        if header.takeover is Takeover.IF_NO_DIFF and (found := await self._differences(step, live, who)):
+            return _refused(step, found, previous_manager(metadata))
         if managers is not None:
             await self._cluster.replace_managers(step.ref, live, managers, who=who)
-        done = await self._apply(step, who)
+        done = await self._cluster.apply(step.manifest, force=step.force, who=who)
         adopted = Adoption(
             object_id=step.ref.id,
             outcome=AdoptionOutcome.ADOPTED,
+            differences=differences(live, done.found),
             previous_manager=previous_manager(metadata),
         )
-        return replace(done, adoption=adopted)
+        return Result(step=step, seen=seen_of(done.found, step.ref.of_kind), adoption=adopted)
+
+    async def _left_out(self, step: Step, who: As) -> Result:
+        """A step that writes nothing; of an object that is not taken over, the report tells how it differs."""
+        if step.failure is None or step.failure.code != "KNR4022" or step.manifest is None:
+            return Result(step=step, failure=step.failure)
+        try:
+            live = await self._cluster.get(step.ref, who=who)
+            found = await self._differences(step, live, who) if live is not None else ()
+        except KnarrError:
+            return Result(step=step, failure=step.failure)
+        manager = previous_manager((live or {}).get("metadata") or {})
+        return replace(_refused(step, found, manager), failure=step.failure)
+
+    async def _differences(self, step: Step, live: Object, who: As) -> tuple[str, ...]:
+        """What a takeover would change, by dry runs: what the manifest sets, and what only earlier appliers set."""
+        assert step.manifest is not None
+        trial = await self._cluster.apply(step.manifest, force=True, dry_run=True, who=who)
+        found = differences(live, trial.found)
+        if not (gone := leaving(live, trial.found)):
+            return found
+        try:
+            left = await self._cluster.without(step.ref, [json_pointer(p) for p in gone], who=who)
+        except KnarrError:  # it cannot be without them: they are named as they are
+            return (*found, *(dotted(p) for p in gone if dotted(p) not in found))
+        return (*found, *(path for path in differences(live, left) if path not in found))
 
     async def _recreate(self, step: Step, who: As) -> Result:
         again = replace(step, action=StepAction.RECREATE, reason="an immutable field changed")
@@ -165,6 +206,9 @@ def _leaving(left: list[Result]) -> str:
 
 def _may_recreate(ref: Ref) -> bool:
     return (ref.of_kind.group, ref.of_kind.kind) not in PROTECTED_KINDS
+
+
+_EXISTS = failure("KNR4022", "somebody made it at this moment, and the app's takeover policy is Never")
 
 
 def _refused(step: Step, found: tuple[str, ...], manager: str) -> Result:

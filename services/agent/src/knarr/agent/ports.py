@@ -6,7 +6,7 @@ knarr.testkit.cluster_conformance; it runs on both adapters.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
@@ -121,6 +121,10 @@ class Writing(Protocol):
         self, ref: Ref, found: Object, managers: list[dict[str, Any]], *, who: As = AGENT
     ) -> None:
         """Writes managedFields of the object exactly as found; retryable KNR4026 when it changed meanwhile."""
+        ...
+
+    async def without(self, ref: Ref, pointers: Sequence[str], *, who: As = AGENT) -> Object:
+        """A dry run: the object as it would be with these fields (JSON pointers) removed one after the other."""
         ...
 
     async def create_namespace(self, name: str) -> None:

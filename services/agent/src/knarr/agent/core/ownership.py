@@ -89,7 +89,7 @@ def migrated(metadata: Mapping[str, Any]) -> list[dict[str, Any]] | None:
         return None
     ours = dict(our_entry(metadata) or {**legacy[0], "manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": {}})
     for entry in legacy:
-        ours["fieldsV1"] = _union(ours.get("fieldsV1") or {}, entry.get("fieldsV1") or {})
+        ours["fieldsV1"] = union(ours.get("fieldsV1") or {}, entry.get("fieldsV1") or {})
     rest = [e for e in entries if e not in legacy and e != our_entry(metadata)]
     return [*rest, ours]
 
@@ -106,10 +106,11 @@ def owned_paths(fields: Mapping[str, Any], above: str = "") -> Iterator[str]:
             yield path
 
 
-def _union(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
+def union(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
+    """Two fieldsV1 trees as one."""
     merged = dict(left)
     for key, below in right.items():
-        merged[key] = _union(merged.get(key) or {}, below or {})
+        merged[key] = union(merged.get(key) or {}, below or {})
     return merged
 
 

@@ -167,7 +167,8 @@ def _ours(step: Step, entry: Entry | None, seen: Seen, situation: Situation) -> 
 
 def _somebody_elses(step: Step, seen: Seen, situation: Situation) -> Step:
     if situation.header.takeover is Takeover.NEVER:
-        return _skipped(step, "KNR4022", "it exists already and the app's takeover policy is Never")
+        refused = _skipped(step, "KNR4022", "it exists already and the app's takeover policy is Never")
+        return replace(refused, manifest=step.manifest)  # for the diff in the report
     reason = "exists already; takeover " + situation.header.takeover.value
     return replace(step, action=StepAction.ADOPT, reason=reason, uid=seen.uid, force=True)
 

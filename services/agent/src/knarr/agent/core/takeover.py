@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from knarr.agent.core.ownership import managers_of
 from knarr.pipeline.names import OWNER_LABEL
 
 _SERVER_FIELDS = frozenset({"managedFields", "resourceVersion", "generation"})
+# By these, other appliers find their objects again: they go when the object becomes ours, and are no difference.
+_MARKS = frozenset(
+    {
+        OWNER_LABEL,
+        "kubectl.kubernetes.io/last-applied-configuration",
+        "meta.helm.sh/release-name", "meta.helm.sh/release-namespace",
+        "helm.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/namespace",
+        "kustomize.toolkit.fluxcd.io/name", "kustomize.toolkit.fluxcd.io/namespace",
+        "argocd.argoproj.io/instance", "argocd.argoproj.io/tracking-id",
+        "app.kubernetes.io/managed-by",
+    }
+)  # fmt: skip
 _MAX_PATHS = 20
 
 
 def differences(live: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
-    """The paths in which the object would change, our own label aside; at most twenty."""
-    found: list[str] = []
-    for path in _unequal(_comparable(live), _comparable(after), ""):
-        found.append(path)
-        if len(found) == _MAX_PATHS:
-            break
-    return tuple(found)
+    """The paths in which the object would change, appliers' own labels and annotations aside; at most twenty."""
+    return tuple(islice(_unequal(_comparable(live), _comparable(after), ""), _MAX_PATHS))
 
 
 def previous_manager(metadata: Mapping[str, Any]) -> str:
@@ -29,8 +37,9 @@ def previous_manager(metadata: Mapping[str, Any]) -> str:
 
 def _comparable(found: Mapping[str, Any]) -> dict[str, Any]:
     metadata = {k: v for k, v in (found.get("metadata") or {}).items() if k not in _SERVER_FIELDS}
-    labels = {k: v for k, v in (metadata.get("labels") or {}).items() if k != OWNER_LABEL}
-    return {**{k: v for k, v in found.items() if k != "status"}, "metadata": {**metadata, "labels": labels}}
+    for place in ("labels", "annotations"):
+        metadata[place] = {k: v for k, v in (metadata.get(place) or {}).items() if k not in _MARKS}
+    return {**{k: v for k, v in found.items() if k != "status"}, "metadata": metadata}
 
 
 def _unequal(left: Any, right: Any, path: str) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -61,7 +61,7 @@ class KubernetesCluster:
 
     async def get(self, ref: Ref, *, metadata_only: bool = False, who: As = AGENT) -> Object | None:
         """See the port."""
-        path = await self._path(ref)
+        path = await self._path(ref, any_version=metadata_only)
         accept = _METADATA if metadata_only else "application/json"
         try:
             _, found = await self.session.ask("GET", path, accept=accept, who=who, identity=ref.id)
@@ -127,7 +127,7 @@ class KubernetesCluster:
     async def delete(self, ref: Ref, *, uid: str, who: As = AGENT) -> Object | None:
         """See the port."""
         options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
-        path = await self._path(ref)
+        path = await self._path(ref, any_version=True)
         try:
             _, left = await self.session.ask("DELETE", path, body=options, who=who, identity=ref.id)
         except KnarrError as error:
@@ -154,6 +154,14 @@ class KubernetesCluster:
                 raise retryable("KNR4026", "the object changed meanwhile", object_id=ref.id) from error
             raise
 
+    async def without(self, ref: Ref, pointers: Sequence[str], *, who: As = AGENT) -> Object:
+        """See the port."""
+        patch = [{"op": "remove", "path": pointer} for pointer in pointers]
+        path = f"{await self._path(ref)}?dryRun=All"
+        _, left = await self.session.ask("PATCH", path, body=patch, content_type=JSON_PATCH, who=who, identity=ref.id)
+        result: Object = left
+        return result
+
     async def create_namespace(self, name: str) -> None:
         """See the port."""
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
@@ -163,8 +171,9 @@ class KubernetesCluster:
             if error.code != "KNR4026":  # it exists already
                 raise
 
-    async def _path(self, ref: Ref) -> str:
-        kind, version = ref.of_kind, ref.api_version.rpartition("/")[2]
+    async def _path(self, ref: Ref, *, any_version: bool = False) -> str:
+        """What is only looked at or deleted may have been applied at a version that is not served any more."""
+        kind, version = ref.of_kind, "" if any_version else ref.api_version.rpartition("/")[2]
         return await self._discovery.path(kind, version, ref.namespace, quote(ref.name, safe=""))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +169,16 @@ class SimulatedCluster:
         after = {**live, "metadata": {**live["metadata"], "managedFields": managers}}
         self.objects.store(_key(ref), after, live)
 
+    async def without(self, ref: Ref, pointers: Sequence[str], *, who: As = AGENT) -> Object:
+        """See the port."""
+        found = await self.get(ref, who=who)
+        if found is None:
+            raise rejected("KNR4010", f"{ref.id} does not exist", object_id=ref.id)
+        left: Object = orjson.loads(orjson.dumps(found))
+        for pointer in pointers:
+            _remove(left, [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]])
+        return left
+
     async def create_namespace(self, name: str) -> None:
         """See the port."""
         self.requests += 1
@@ -223,6 +233,13 @@ def _event(change: Change, what: Selection) -> Event | None:
 
 def _selected(what: Selection, key: Key) -> bool:
     return key[0] == what.kind.group and key[1] == what.kind.kind and what.namespace in ("", key[2])
+
+
+def _remove(inside: Any, parts: list[str]) -> None:
+    *above, last = parts
+    for part in above:
+        inside = inside[int(part)] if isinstance(inside, list) else inside[part]
+    del inside[int(last) if isinstance(inside, list) else last]
 
 
 def _key(ref: Ref) -> Key:
