@@ -33,6 +33,7 @@ from knarr.agent.perform import Performer
 from knarr.agent.ports import AGENT, As, Cluster
 from knarr.agent.receive import Opened
 from knarr.agent.records import APP_PREFIX, ASSIGNMENT_KEY, BUNDLE_PREFIX, PIN_KEY, Record, record_to_bytes
+from knarr.agent.rehearse import QUESTIONS, Rehearser
 from knarr.agent.situation import Gatherer
 from knarr.agent.start import Pin
 from knarr.agent.survey import Survey
@@ -40,7 +41,7 @@ from knarr.agent.tell import Teller
 from knarr.agent.thrift import give_back
 from knarr.bundle.header import DeletionPolicy, Header
 from knarr.bundle.packing import Bundle
-from knarr.pipeline.assignment import AssignedApp, Tombstone
+from knarr.pipeline.assignment import AssignedApp, DryRun, Tombstone
 from knarr.pipeline.errors import KnarrError, Retryable, failure_of, rejected
 from knarr.pipeline.failure import Failure
 from knarr.pipeline.names import AppName, ObjectId
@@ -80,6 +81,7 @@ class Reconciler:
         self._namespaces = Namespaces(parts.cluster)
         self._performer = Performer(parts.cluster, self.observer.seen)
         self._explainer = Explainer(parts.cluster, parts.clock)
+        self._rehearser = Rehearser(parts.teller.cluster, parts.cluster, parts.loader, self._situate, parts.clock)
         self._holders = Holders()
         self._unknown: set[AppName] = set()
         self._postponed: set[AppName] = set()
@@ -95,6 +97,19 @@ class Reconciler:
         self.pin = replace(self.pin, generation=opened.header.generation)
         await self._parts.keeper.save({ASSIGNMENT_KEY: opened.data, PIN_KEY: self.pin.to_bytes()})
         self.obey(intent_of(opened.header, opened.body))
+        for asked in opened.body.dry_runs[:QUESTIONS]:
+            self._tasks.create_task(self._rehearse(asked), name=f"dry-run-{asked.request_id}")
+
+    async def _rehearse(self, asked: DryRun) -> None:
+        try:
+            self._parts.teller.publisher.plan(await self._rehearser.answer(asked))
+        except Exception:
+            LOG.error("a dry run failed in a way that must not be", exc_info=True)
+
+    async def _situate(self, assigned: AssignedApp, bundle: Bundle) -> tuple[Situation, tuple[Failure, ...], As]:
+        record = self.records.get(AppName(assigned.app)) or Record(app=AppName(assigned.app))
+        who = _on_behalf(bundle.header)
+        return *await self._situation(record, assigned, bundle, who), who
 
     def obey(self, intent: Intent, *, restarted: bool = False) -> None:
         """Replaces the intent; only apps that it changes are looked at."""
@@ -202,6 +217,7 @@ class Reconciler:
             self._tell(record)
             return
         who = _on_behalf(bundle.header)
+        await self._namespaces.ensure(bundle)
         situation, troubles = await self._situation(record, assigned, bundle, who)
         plan = make_plan(situation)
         await self._write_ahead(record, assigned, bundle.header, packed, plan)
@@ -252,7 +268,6 @@ class Reconciler:
     async def _situation(
         self, record: Record, assigned: AssignedApp, bundle: Bundle, who: As
     ) -> tuple[Situation, tuple[Failure, ...]]:
-        await self._namespaces.ensure(bundle)
         gathered = await self._gatherer.gather(record, bundle.objects, who)
         objects = tuple(o for o in bundle.objects if ref_of(o).of_kind not in gathered.unread)
         inventory = {i: e for i, e in record.entries.items() if kind_of(i) not in gathered.unread}

@@ -219,6 +219,25 @@ ENTRIES: tuple[Entry, ...] = (
         "Mend the rule in knarr.yaml.",
     ),
     Entry(
+        "KNR4043",
+        "A hook failed",
+        "The Job or Pod of a hook ended without success; what comes after it was not done.",
+        "Read its message and its log. A later commit runs it again, and so does deleting its object.",
+    ),
+    Entry(
+        "KNR4044",
+        "A hook did not finish before its deadline",
+        "The Job or Pod of a hook still runs after the time that the app allows (`progressDeadline`).",
+        "Look at its pods. A later commit runs it again, and so does deleting its object.",
+    ),
+    Entry(
+        "KNR4045",
+        "A dry run took too long",
+        "The API server answers slowly, or the bundle is large.",
+        "Ask again; nothing was changed.",
+        ErrorKind.RETRYABLE,
+    ),
+    Entry(
         "KNR4050",
         "Another controller changes the object back again and again",
         "Two writers fight over the same fields; the agent rests before it heals again.",
