@@ -69,7 +69,7 @@ class Status:
         intents, commands = PostgresIntent(database), PostgresCommands(database)
         teller = BrokerTeller(broker, settings.report_readers)
         answers = Answers(read, settings.stage_label)
-        self._operate = Operate(read, commands, teller, settings.command_seconds)
+        self._operate = Operate(read, commands, teller, teller, settings.command_seconds)
         self._api = Api(answers, self._operate, settings.api_token, self._hearing.deaf_seconds)
         self._broadcast = Broadcast(answers, PostgresChanges(settings.database_dsn), self._hearing.deaf_seconds)
         self._telling = Telling(PostgresOutbox(database), teller)

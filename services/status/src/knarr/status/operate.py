@@ -14,8 +14,9 @@ from typing import Any
 
 from knarr.pipeline.decision import Command, CommandVerb
 from knarr.pipeline.errors import rejected, retryable
+from knarr.status.core.planned import planned
 from knarr.status.core.text import clean
-from knarr.status.ports import CommandStore, ReadModel, Teller
+from knarr.status.ports import CommandStore, Plans, ReadModel, Teller
 from knarr.status.record import Clock, now_ms
 
 
@@ -32,9 +33,16 @@ class Operate:
     """`deadline_seconds`: how long a request waits for rollout."""
 
     def __init__(
-        self, read: ReadModel, commands: CommandStore, teller: Teller, deadline_seconds: float, clock: Clock = now_ms
+        self,
+        read: ReadModel,
+        commands: CommandStore,
+        teller: Teller,
+        plans: Plans,
+        deadline_seconds: float,
+        clock: Clock = now_ms,
     ) -> None:
         self._read = read
+        self._plans = plans
         self._commands = commands
         self._teller = teller
         self._deadline = deadline_seconds
@@ -59,6 +67,29 @@ class Operate:
     async def adopt(self, cluster: str, actor: str, reason: str) -> Handled:
         """Accepts a cluster's new UID and key. KNR5020 when no such cluster is known."""
         return await self._ask(self._command(CommandVerb.ADOPT, actor, reason, cluster=cluster))
+
+    async def plan(self, cluster: str, app: str, prefix: str, actor: str, reason: str) -> Handled:
+        """Asks the cluster what it would do; `planned` has the answer. `prefix`: of a revision, empty for the newest.
+
+        KNR5020: no revision of the app begins so. KNR5042: several do.
+        """
+        revision = await self._revision(app, prefix) if prefix else ""
+        return await self._ask(
+            self._command(CommandVerb.PLAN, actor, reason, cluster=cluster, app=app, revision=revision)
+        )
+
+    async def planned(self, cluster: str, command_id: str) -> dict[str, Any]:
+        """The cluster's answer, or that there is none yet."""
+        return planned(command_id, await self._plans.newest_plan(cluster))
+
+    async def _revision(self, app: str, prefix: str) -> str:
+        rows = await self._read.rows("list_revisions", None, None, None, app, prefix, None, 3)
+        found = {str(row["revision"]) for row in rows}
+        if not found:
+            raise rejected("KNR5020", f"no revision of {app[:80]} begins with {prefix[:80]}")
+        if len(found) > 1 and prefix not in found:
+            raise rejected("KNR5042", f"{prefix[:80]} is the beginning of several revisions of {app[:80]}")
+        return prefix if prefix in found else found.pop()
 
     def _command(self, verb: CommandVerb, actor: str, reason: str, **about: str) -> Command:
         return Command(

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from knarr.pipeline.decision import Command
 from knarr.pipeline.errors import Retryable
 from knarr.pipeline.failure import Failure
+from knarr.pipeline.report import PlanReport
 from knarr.pipeline.revision import ClusterFacts
 from knarr.status.core.position import Position
 from knarr.status.core.rows import (
@@ -178,6 +179,12 @@ class Teller(Protocol):
     async def tell_facts(self, facts: ClusterFacts) -> None: ...
     async def command(self, command: Command) -> None: ...
     async def facts_told(self) -> int: ...
+
+
+class Plans(Protocol):
+    """The newest answer to a dry run, straight from the stream: it is asked for, read once, and kept nowhere else."""
+
+    async def newest_plan(self, cluster: str) -> PlanReport | None: ...
 
 
 class ReportStream(Protocol):

@@ -1,4 +1,4 @@
-"""JetStream: batches with positions, publishing, and purging (Teller, ReportStream).
+"""JetStream: batches with positions, publishing, and purging (Teller, Plans, ReportStream).
 
 One durable pull consumer per stream, shared by all replicas. A stream's creation time is read before and after each
 fetch: only when both agree does the batch belong to one stream, and its sequences mean what they say.
@@ -27,11 +27,13 @@ from knarr.messaging.subjects import (
     event_subject,
     facts_subject,
     report_app_subject,
+    report_plan_subject,
 )
 from knarr.messaging.tracing import extract
 from knarr.pipeline.decision import Command, DeadLetter
 from knarr.pipeline.errors import KnarrError, failure_of, retryable
 from knarr.pipeline.failure import Failure
+from knarr.pipeline.report import PlanReport
 from knarr.pipeline.revision import ClusterFacts
 from knarr.status.core.events import message_of
 from knarr.status.core.position import Position
@@ -162,7 +164,7 @@ def translated(stream: str) -> Iterator[None]:
 
 
 class BrokerTeller:
-    """Teller and ReportStream over one broker. `readers`: durables of REPORTS that must have read a removal."""
+    """Teller, Plans and ReportStream over one broker. `readers`: durables of REPORTS that must have read a removal."""
 
     def __init__(self, broker: Broker, readers: tuple[str, ...]) -> None:
         self._broker = broker
@@ -188,6 +190,11 @@ class BrokerTeller:
         """How many clusters' facts the stream holds."""
         with translated(FACTS):
             return int((await self._broker.jetstream().stream_info(FACTS)).state.messages)
+
+    async def newest_plan(self, cluster: str) -> PlanReport | None:
+        """None when no agent of that name has ever answered one."""
+        found = await self._broker.newest(REPORTS, report_plan_subject(cluster), PlanReport)
+        return found.value if found is not None else None
 
     async def purge_if_read(self, purge: PendingPurge) -> bool:
         """Purges the subject up to the removal once every reader is past it; False: not yet."""

@@ -58,10 +58,11 @@ class Api:
             "listEvents": a.events,
             "explain": a.explanation,
             "getMap": a.map,
+            "getPlan": lambda p: self._operate.planned(p["cluster"], p["command"]),
         }
 
     def _writes(self) -> dict[str, Callable[[Parameters, Mapping[str, str]], Awaitable[web.Response]]]:
-        return {"approveRevision": self._approve, "adoptCluster": self._adopt}
+        return {"approveRevision": self._approve, "adoptCluster": self._adopt, "planApp": self._plan}
 
     async def _summary(self, parameters: Parameters) -> dict[str, Any]:
         found = await self._answers.summary(parameters)
@@ -76,6 +77,11 @@ class Api:
     async def _adopt(self, parameters: Parameters, body: Mapping[str, str]) -> web.Response:
         handled = await self._operate.adopt(parameters["cluster"], body.get("actor", ""), body.get("reason", ""))
         return _handled(handled, cluster=parameters["cluster"])
+
+    async def _plan(self, parameters: Parameters, body: Mapping[str, str]) -> web.Response:
+        cluster, given = parameters["cluster"], {"revision": "", "actor": "", "reason": "", **body}
+        handled = await self._operate.plan(cluster, given["app"], given["revision"], given["actor"], given["reason"])
+        return _handled(handled, cluster=cluster)
 
     def _writing(
         self, operation: Operation, act: Callable[[Parameters, Mapping[str, str]], Awaitable[web.Response]]
