@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from knarr.messaging.envelope import from_wire
-from knarr.pipeline.decision import Command, CommandVerb, EventRecorded
+from knarr.pipeline.decision import AppDecision, AppVerdict, Command, CommandVerb, EventRecorded
 from knarr.pipeline.failure import Failure
 from knarr.pipeline.report import AppState, Transition
 from knarr.pipeline.revision import ClusterFacts
@@ -102,6 +102,29 @@ async def test_a_held_revision_stays_held_until_approved(hub: Any, story: Any) -
     assert (await hub.get("revisions", state="held"))["items"] == []
     status, problem = await hub.post(f"revisions/{held['short']}/approve", {})
     assert (status, problem["code"]) == (409, "KNR5041")
+
+
+async def test_the_revert_of_a_held_commit_passes_and_the_accident_stays_readable(hub: Any, story: Any) -> None:
+    await _first_release(hub, story)
+    good = story.revisions["shop"]
+    accident = await story.commit("Shop: a kustomization.yaml")
+    made = await story.render(accident, {"shop": SHOP[:1]}, unchanged=["web"])
+    await story.hold(accident, made["shop"], SHOP[1:], len(SHOP))
+    await hub.until("revisions", lambda r: r["items"], state="held")
+    revert = await story.commit("Revert")
+    again = (await story.render(revert, {"shop": SHOP}, unchanged=["web"]))["shop"]
+    app = AppDecision(app="shop", verdict=AppVerdict.UNCHANGED, revision=again.revision)
+    await story.decide(revert, [app])
+    states = ["unchanged", "dropped", "healthy"]
+    found = await hub.until("commits", lambda c: [i["state"] for i in c["items"]] == states)
+    assert found["items"][1]["dropped"] == ["shop"]
+    assert (await hub.get("summary"))["held"] == 0
+    events = await hub.get("events", kind="revision-dropped")
+    assert [e["revision"] for e in events["items"]] == [made["shop"].revision]
+    kept = await hub.get(f"revisions/{made['shop'].revision}")
+    assert (kept["state"], kept["held"]["objects"]) == ("superseded", 14 * 12)
+    assert (await hub.get("apps/shop"))["standings"]["healthy"] == 12
+    assert good.revision != again.revision
 
 
 async def test_a_command_that_rollout_refuses_or_does_not_answer(hub: Any, story: Any) -> None:

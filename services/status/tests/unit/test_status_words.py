@@ -155,6 +155,7 @@ def test_the_stages_of_a_commit_follow_each_other() -> None:
         (replace(ALL, decided_at_ms=None, rendered_at_ms=None), True, CommitState.RENDERING),
         (replace(ALL, decided_at_ms=None, rendered_at_ms=None, stored_at_ms=None), True, CommitState.FETCHING),
         (replace(ALL, failed=1), True, CommitState.FAILED),
+        (replace(ALL, total=0, reached=0, healthy=0, dropped=1), False, CommitState.DROPPED),
     ],
 )
 def test_a_commit_in_one_word(progress: Progress, newest: bool, expected: CommitState) -> None:

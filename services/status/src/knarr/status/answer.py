@@ -231,12 +231,17 @@ class Answers:
 
     async def _commit_shape(self) -> Callable[[Mapping[str, Any]], Document]:
         newest = {r["source"]: r["number"] for r in await self._read.rows("list_sources", "", None, 1_000)}
-        held: dict[tuple[str, int], list[str]] = {}
+        held: dict[tuple[str, int], dict[bool, list[str]]] = {}
         for row in await self._read.rows("held_of_commits"):
-            held.setdefault((row["source"], row["commit_number"]), []).append(row["app"])
-        return lambda r: view.commit(
-            r, held.get((r["source"], r["number"]), []), newest.get(r["source"]) == r["number"]
-        )
+            of_commit = held.setdefault((row["source"], row["commit_number"]), {True: [], False: []})
+            of_commit[row["current"]].append(row["app"])
+
+        def shape(row: Mapping[str, Any]) -> Document:
+            source, number = row["source"], row["number"]
+            mine = held.get((source, number), {True: [], False: []})
+            return view.commit(row, mine[True], mine[False], newest.get(source) == number)
+
+        return shape
 
     async def _commit_filter(self, parameters: Parameters) -> tuple[str | None, int | None]:
         if "commit" not in parameters:

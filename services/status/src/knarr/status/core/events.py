@@ -66,6 +66,14 @@ def verdict_event(before: str | None, row: VerdictRow, reason: str, code: str) -
     return None
 
 
+def dropped_event(app: str, held: str, row: VerdictRow) -> EventRow | None:
+    """A held revision in whose place something newer was decided: it is never sent."""
+    if not held or held == row.revision:
+        return None
+    message = f"{app}: the held revision is no longer wanted; nothing of it was sent"
+    return event("revision-dropped", at_ms=row.decided_at_ms, message=message, unique=held, app=app, revision=held)
+
+
 def message_of(row: EventRow) -> EventRecorded:
     """As it goes on the EVENTS stream."""
     return EventRecorded(

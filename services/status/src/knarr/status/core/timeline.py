@@ -24,6 +24,7 @@ class CommitState(Enum):
     HELD = "held"
     FAILED = "failed"
     SUPERSEDED = "superseded"
+    DROPPED = "dropped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,8 @@ class Progress:
     healthy: int = 0
     superseded: int = 0
     held: int = 0
+    # Held until something newer took their place: never sent.
+    dropped: int = 0
     failed: int = 0
 
 
@@ -105,7 +108,7 @@ def commit_state(p: Progress, newest: bool) -> CommitState:
     if p.decided_at_ms is None:
         return CommitState.DECIDING if newest else CommitState.SUPERSEDED
     if p.total == 0:
-        return CommitState.UNCHANGED
+        return CommitState.DROPPED if p.dropped else CommitState.UNCHANGED
     if p.healthy >= p.total:
         return CommitState.HEALTHY
     if p.healthy + p.superseded >= p.total:
@@ -113,7 +116,7 @@ def commit_state(p: Progress, newest: bool) -> CommitState:
     return CommitState.DELIVERING
 
 
-def progress_of(row: Mapping[str, Any], held: int) -> Progress:
+def progress_of(row: Mapping[str, Any], held: int, dropped: int) -> Progress:
     """From a row of the read model."""
     outcomes: Sequence[Mapping[str, Any]] = row["touched"]
     return Progress(
@@ -130,5 +133,6 @@ def progress_of(row: Mapping[str, Any], held: int) -> Progress:
         healthy=row["healthy"],
         superseded=row["superseded"],
         held=held,
+        dropped=dropped,
         failed=sum(1 for o in outcomes if o["outcome"] == "failed") + (1 if row["failures"] else 0),
     )

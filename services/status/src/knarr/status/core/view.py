@@ -173,9 +173,12 @@ def _held(name: str, revision_id: str, row: Row, clusters: Sequence[str] | None)
     }
 
 
-def commit(row: Row, held: Sequence[str], newest: bool) -> Document:
-    """One commit with its way through the pipeline. `held`: its revisions that are held now."""
-    progress = progress_of(row, len(held))
+def commit(row: Row, held: Sequence[str], dropped: Sequence[str], newest: bool) -> Document:
+    """One commit with its way through the pipeline.
+
+    `held`: apps of it that are held now; `dropped`: those that were, until something newer took their place.
+    """
+    progress = progress_of(row, len(held), len(dropped))
     return {
         "source": row["source"],
         "number": row["number"],
@@ -197,6 +200,7 @@ def commit(row: Row, held: Sequence[str], newest: bool) -> Document:
         "gone": [o["app"] for o in row["touched"] if o["outcome"] == "gone"],
         "failed": [{"app": o["app"], "code": o["code"]} for o in row["touched"] if o["outcome"] == "failed"],
         "held": list(held),
+        "dropped": list(dropped),
         "unchanged": sum(1 for o in row["outcomes"] if o["outcome"] == "unchanged"),
         "deliveries": {
             "total": row["total"],

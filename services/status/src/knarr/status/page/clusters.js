@@ -54,7 +54,7 @@ export function ClusterView({ name }) {
 // One row per app and cluster, each with the sentence that answers why.
 export function Placements({ rows, first }) {
   const where = first === "app" ? "apps" : "clusters";
-  return html`<div class="scroll"><table><thead><tr><th>${first === "app" ? "App" : "Cluster"}</th><th>Standing</th><th>Commit</th><th>What it says</th><th>Objects</th><th></th></tr></thead>
+  return html`<div class="scroll"><table><thead><tr><th>${first === "app" ? "App" : "Cluster"}</th><th>Standing</th><th>Commit</th><th>What it says</th><th class="number">Objects</th><th></th></tr></thead>
     <tbody>${rows.map((p) => html`<tr key=${`${p.cluster}/${p.app}`}><th scope="row"><a href=${`/${where}/${p[first]}`}>${p[first]}</a></th>
       <td><${Mark} word=${p.standing} /></td>
       <td><${CommitName} commit=${p.commit} />${p.digest !== p.assigned_digest && p.assigned_digest ? html` <small class="dim">another is assigned</small>` : null}</td>

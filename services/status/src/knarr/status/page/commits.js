@@ -24,9 +24,10 @@ function CommitLine({ c }) {
       <${CommitName} commit=${c} /> <span class="subject">${c.subject}</span>
       <span class="dim">${c.source === "fleet" ? null : html`${c.source} · `}${c.author} · <${Ago} ms=${c.observed_at_ms} /></span></div>
     <${Timeline} c=${c} />
-    <div class="bottom">${c.changed.length ? html`<span>changes ${c.changed.map((a) => html`<a href=${`/apps/${a}`}>${a}</a> `)}</span>` : null}
+    <div class="bottom">${c.changed.length ? html`<span>${c.state === "unchanged" ? "renders anew" : "changes"} ${c.changed.map((a) => html`<a href=${`/apps/${a}`}>${a}</a> `)}</span>` : null}
       ${c.gone.length ? html`<span>removes ${c.gone.join(", ")}</span>` : null}
       ${c.failed.map((f) => html`<span class="bad"><a href=${`/apps/${f.app}`}>${f.app}</a> did not render <b class="code">${f.code}</b></span>`)}
+      ${c.dropped.length ? html`<span>${c.dropped.join(", ")}: held, then something newer took its place. Nothing was sent.</span>` : null}
       ${c.held.length ? html`<span class="bad">${c.held.join(", ")}: held, nothing sent</span>` : null}
       ${d.total ? html`<span>${d.healthy}/${d.total} healthy${d.superseded ? `, ${d.superseded} overtaken` : ""}</span>` : null}
       ${c.failures.length ? html`<${Failures} failures=${c.failures} />` : null}</div>

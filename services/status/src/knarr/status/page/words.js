@@ -16,7 +16,7 @@ export const LETTERS = { r: "removed", h: "healthy", w: "waiting", p: "progressi
 
 export const COMMIT_STATES = {
   fetching: ["↓", "is being fetched"], rendering: ["↻", "is being rendered"], deciding: ["↻", "waits for rollout"],
-  delivering: ["↻", "is on its way"], healthy: ["✓", "healthy everywhere"], unchanged: ["=", "changes nothing"],
+  delivering: ["↻", "is on its way"], healthy: ["✓", "healthy everywhere"], unchanged: ["=", "no cluster changes"], dropped: ["‖", "was held; never sent"],
   held: ["‖", "held by the guard"], failed: ["✕", "did not render"], superseded: ["↷", "overtaken by a newer commit"],
 };
 

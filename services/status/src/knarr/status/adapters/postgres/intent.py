@@ -13,7 +13,7 @@ from knarr.pipeline.names import FLEET_SOURCE
 from knarr.status.adapters.postgres.database import Database, columns
 from knarr.status.adapters.postgres.reports import append_events, notify
 from knarr.status.adapters.postgres.statements import statement
-from knarr.status.core.events import event, verdict_event
+from knarr.status.core.events import dropped_event, event, verdict_event
 from knarr.status.core.position import Position
 from knarr.status.core.rows import BundleRow, CommitRow, EventRow, RevisionRow, VariantRow
 from knarr.status.ports import Decided, Rendered, SourceState
@@ -185,6 +185,8 @@ async def _verdicts(connection: asyncpg.Connection, d: Decided) -> list[EventRow
     source, number = (cause.source, cause.number) if cause else (FLEET_SOURCE, 0)
     found = await connection.fetch(statement("lock_verdicts"), [r.app for r in rows])
     before = {(r["app"], r["revision"]): r["verdict"] for r in found}
+    holding = await connection.fetch(statement("held_before"), [r.app for r in rows])
+    held = {r["app"]: r["decided_revision"] for r in holding}
     events: list[EventRow] = []
     for row in rows:
         place = _place(row.position)
@@ -199,7 +201,8 @@ async def _verdicts(connection: asyncpg.Connection, d: Decided) -> list[EventRow
             )
         reason = next(iter(json.loads(row.reasons_json)), {"message": "", "code": ""})
         told = verdict_event(before.get((row.app, row.revision)), row, reason["message"], reason["code"])
-        events += [told] if told else []
+        dropped = dropped_event(row.app, held.get(row.app, ""), row) if row.revision else None
+        events += [e for e in (dropped, told) if e is not None]
     return events
 
 

@@ -122,6 +122,9 @@ where source = $1 and number = $2 and (decision_created, decision_sequence) < ($
 select app, revision, verdict from status.verdict
 where app = any($1::text[]) order by app, revision for update
 
+-- name: held_before
+select app, decided_revision from status.app where app = any($1::text[]) and verdict = 'held'
+
 -- name: upsert_verdict
 insert into status.verdict as v (app, revision, stream_created, sequence, verdict, decided_at_ms, held_since_ms,
     command_id, clusters, reasons, losses, failures, variants, source, commit_number)

@@ -117,10 +117,11 @@ order by c.observed_at_ms desc, c.source desc, c.number desc
 limit $7
 
 -- name: held_of_commits
+-- Also those that something newer took the place of: nothing of them was ever sent.
 select v.app, v.revision, coalesce(r.source, v.source) as source,
-    coalesce(r.commit_number, v.commit_number) as commit_number
+    coalesce(r.commit_number, v.commit_number) as commit_number, a.decided_revision = v.revision as current
 from status.verdict v
-join status.app a on a.app = v.app and a.decided_revision = v.revision
+join status.app a on a.app = v.app
 left join status.revision r on r.revision = v.revision
 where v.verdict = 'held'
 
