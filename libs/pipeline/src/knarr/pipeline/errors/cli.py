@@ -93,6 +93,13 @@ ENTRIES: tuple[Entry, ...] = (
         "Set `namespace` in its knarr.yaml.",
     ),
     Entry(
+        "KNR6215",
+        "The cluster did not answer",
+        "Its agent is offline or busy, or somebody else asked it for a plan at the same moment.",
+        "`knarr status clusters NAME` says when it was last heard; ask again, with a longer --wait.",
+        ErrorKind.RETRYABLE,
+    ),
+    Entry(
         "KNR6220",
         "The demo did not reach its end",
         "A step of the story did not happen within its time.",
