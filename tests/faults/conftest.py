@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -19,14 +18,12 @@ async def trouble(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Tro
     files = {**fleet_files(), **app_files(HELD, {"a": "kept", "b": "kept"})}
     plan = Plan(files=files, heartbeat_seconds=1.0)
     async with house(tmp_path_factory.mktemp("trouble"), plan) as made, asyncio.TaskGroup() as tasks:
-        watching = [tasks.create_task(part.watch(lambda _text: None)) for part in made.session.parts]
+        found = Trouble(house=made, tasks=tasks)
+        found.watch(*(part.name for part in made.session.parts))
         try:
             await made.everywhere(HELD, "a", "kept")
             sha = await made.push({f"apps/{HELD}/a.yaml": None, f"apps/{HELD}/b.yaml": None})
             await made.commit_in(sha, ("held",))
-            yield Trouble(house=made)
+            yield found
         finally:
-            for task in watching:
-                task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await asyncio.sleep(0)
+            found.unwatch(*found.watching)

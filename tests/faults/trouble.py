@@ -6,7 +6,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from knarr.messaging.streams import STREAMS
 from tests.house import House, app_files, config_map, until
@@ -49,9 +49,30 @@ class Flow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
-    """A house, ways to harm it, and the checks that hold whatever happened."""
+    """A house, ways to harm it, and the checks that hold whatever happened. `tasks` owns the watching of processes."""
 
     house: House
+    tasks: asyncio.TaskGroup
+    watching: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    def watch(self, *names: str) -> None:
+        """Starts these processes again whenever they die, as `knarr up` does."""
+        for name in names:
+            self.watching[name] = self.tasks.create_task(self.house.part(name).watch(lambda _text: None))
+
+    def unwatch(self, *names: str) -> None:
+        """Leaves them dead when they die."""
+        for name in names:
+            self.watching.pop(name).cancel()
+
+    @asynccontextmanager
+    async def unwatched(self, *names: str) -> AsyncIterator[None]:
+        """Within the block nobody starts these processes again."""
+        self.unwatch(*names)
+        try:
+            yield
+        finally:
+            self.watch(*names)
 
     @asynccontextmanager
     async def commits_flow(self, app: str) -> AsyncIterator[Flow]:
