@@ -90,8 +90,6 @@ def _enter(record: Record, result: Result) -> None:
         record.entries.pop(step.ref.id, None)
     elif result.failure is not None:
         return
-    elif step.action is StepAction.RECREATE:
-        record.entries[step.ref.id] = replace(record.entries[step.ref.id], content=b"")
     elif result.seen is not None and step.action is not StepAction.PRUNE:
         record.entries[step.ref.id] = Entry(
             step.ref.api_version, step.wave, step.content, result.seen.uid, result.seen.mark

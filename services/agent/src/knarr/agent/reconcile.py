@@ -268,7 +268,8 @@ class Reconciler:
     async def _situation(
         self, record: Record, assigned: AssignedApp, bundle: Bundle, who: As
     ) -> tuple[Situation, tuple[Failure, ...]]:
-        gathered = await self._gatherer.gather(record, bundle.objects, who)
+        gathered = await self._gatherer.gather(record, bundle.header, bundle.objects, who)
+        self._notes |= {i: m for i, m in gathered.metadata.items() if i in self._notes}
         objects = tuple(o for o in bundle.objects if ref_of(o).of_kind not in gathered.unread)
         inventory = {i: e for i, e in record.entries.items() if kind_of(i) not in gathered.unread}
         elsewhere = self._holders.others(record.app, {*inventory, *(ref_of(o).id for o in objects)})
@@ -280,6 +281,7 @@ class Reconciler:
                 objects=objects,
                 inventory=inventory,
                 live=gathered.live,
+                metadata=gathered.metadata,
                 claims=elsewhere,
                 pending=frozenset(self._unknown),
                 approvals=self.intent.approvals,
@@ -321,6 +323,8 @@ class Reconciler:
         account(record, plan, performed, self._notes, now)
         for result in performed.results:
             self._notes.pop(result.step.ref.id, None)
+        if self._namespaces.lost(record.header.namespace, performed):
+            self.agenda.at(record.app, now + _RETRYABLE_PAUSE[0])
         self._conclude(record, plan, troubles, now)
         if record.entries != before or not plan.is_empty or record.complete:
             await self._parts.keeper.save({APP_PREFIX + record.app: record_to_bytes(record)})
@@ -365,7 +369,7 @@ class Reconciler:
 
     async def _prune_all(self, record: Record) -> None:
         who = _on_behalf(record.header)
-        gathered = await self._gatherer.gather(record, (), who)
+        gathered = await self._gatherer.gather(record, record.header, (), who)
         situation = Situation(
             app=record.app,
             digest=record.digest,

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from knarr.agent.core.budget import approval_for, deletions, over_budget, untouchable
 from knarr.agent.core.health import HealthStatus
+from knarr.agent.core.ignored import owned_by_others, pointers_for, yielding
 from knarr.agent.core.inventory import Entry, Inventory, content_of, is_settled, ref_to
 from knarr.agent.core.objects import Ref, Seen, ref_of
 from knarr.agent.core.ordering import Stage, in_apply_order, is_waited_for, removal_rank, stage_of, wave_of
+from knarr.agent.core.ownership import lost_paths, mark_of
 from knarr.bundle.canonical import Object
 from knarr.bundle.header import Conflicts, Header, Takeover
 from knarr.pipeline.assignment import Approval
@@ -28,7 +31,8 @@ class Step:
     """One thing to do. `manifest` (with our label) is what an apply sends; it is left out when a step is printed.
 
     A strict wait (between waves) also waits for what failed; the others let the rest go on. `postponed` is looked at
-    again when more is known; `left_alone` is drift that is not healed.
+    again when more is known; `left_alone` is drift that is not healed. `mark` is the new fingerprint of an object of
+    which others took only fields that the app ignores.
     """
 
     action: StepAction
@@ -44,6 +48,7 @@ class Step:
     uid: str = ""
     failure: Failure | None = None
     content: bytes = b""
+    mark: bytes = b""
     manifest: Object | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -78,7 +83,8 @@ class Situation:
 
     `live` knows every object of bundle and inventory that exists. `claims` are the objects that other assigned apps'
     bundles hold, `pending` the apps whose new bundle is not known yet; `prune_allowed` is false while there are such.
-    `resting` are fought-over objects.
+    `resting` are fought-over objects. `metadata` (with managedFields) is known of live objects that are not as they
+    were applied and of which the app ignores fields.
     """
 
     app: AppName
@@ -87,6 +93,7 @@ class Situation:
     objects: tuple[Object, ...]
     inventory: Inventory
     live: Mapping[ObjectId, Seen]
+    metadata: Mapping[ObjectId, Mapping[str, Any]] = field(default_factory=dict)
     claims: Mapping[ObjectId, AppName] = field(default_factory=dict)
     pending: frozenset[AppName] = frozenset()
     approvals: tuple[Approval, ...] = ()
@@ -138,10 +145,20 @@ def _apply_step(situation: Situation, plain: Object) -> Step:
         held = ", ".join(seen.finalizers) or "its deletion"
         return _skipped(step, "KNR4024", f"it is being deleted and waits for {held}")
     if (seen.owner == situation.app and seen.mark) or (entry is not None and entry.uid == seen.uid):
-        return _ours(sent, entry, seen, situation)
+        return _ours(_yielded(sent, situation, taking_over=False), entry, seen, situation)
+    sent = _yielded(sent, situation, taking_over=True)
     if seen.owner and seen.owner != situation.app:
         return replace(sent, action=StepAction.CONFIGURE, reason=f"moves here from app {seen.owner}", force=True)
     return _somebody_elses(sent, seen, situation)
+
+
+def _yielded(step: Step, situation: Situation, *, taking_over: bool) -> Step:
+    """Without the ignored fields that others own."""
+    known = situation.metadata.get(step.ref.id)
+    if known is None or step.manifest is None:
+        return step
+    others = owned_by_others(known, taking_over=taking_over)
+    return replace(step, manifest=yielding(step.manifest, pointers_for(situation.header, step.ref), others))
 
 
 def _absent(step: Step, entry: Entry | None, situation: Situation) -> Step:
@@ -158,6 +175,8 @@ def _ours(step: Step, entry: Entry | None, seen: Seen, situation: Situation) -> 
         return replace(step, action=StepAction.CONFIGURE, reason="applied before, not recorded", uid=uid)
     if entry.content != step.content:
         return replace(step, action=StepAction.CONFIGURE, reason="changed in the bundle", uid=uid)
+    if (known := situation.metadata.get(step.ref.id)) is not None and not lost_paths(step.manifest or {}, known):
+        return replace(step, reason="others took only fields that the app ignores", mark=mark_of(known), manifest=None)
     if not situation.header.heal:
         return replace(step, action=StepAction.SKIP, reason="it was changed; healing is off", left_alone=True)
     if step.ref.id in situation.resting:
