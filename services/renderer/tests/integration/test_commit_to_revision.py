@@ -16,9 +16,15 @@ from knarr.local.nats import NatsServer
 from knarr.messaging.blobs import get_sealed, put_sealed
 from knarr.messaging.broker import Broker, BrokerSettings
 from knarr.messaging.streams import BLOBS, REVISIONS, ensure_streams
-from knarr.messaging.subjects import commit_subject, facts_subject, rendered_subject, revision_subject
+from knarr.messaging.subjects import (
+    commit_subject,
+    facts_subject,
+    rendered_subject,
+    revision_failed_subject,
+    revision_subject,
+)
 from knarr.pipeline.codec import encode
-from knarr.pipeline.revision import AppOutcome, ClusterFacts, CommitRendered, RevisionRendered
+from knarr.pipeline.revision import AppOutcome, ClusterFacts, CommitRendered, RenderFailed, RevisionRendered
 from knarr.pipeline.snapshot import Commit, FileEntry, FileMode, Manifest, Pack, PackedContent, SnapshotStored
 from knarr.renderer.adapters.folder import blob_id
 from knarr.renderer.core.limits import Limits
@@ -161,6 +167,36 @@ async def test_a_failing_app_keeps_its_last_good_revision_and_stops_no_other(run
     assert outcomes["a"].clusters == ("c1",)
     assert outcomes["a"].revision == first.apps[0].revision
     assert outcomes["b"].outcome is AppOutcome.REVISION
+
+
+async def test_a_failing_variant_keeps_its_last_good_bundle_while_the_others_move(running: Hub) -> None:
+    app = "apiVersion: knarr.dev/v1\nkind: App\nvariables: {size: null}\n"
+    files = {
+        "fleet.yaml": FLEET,
+        "clusters/c1.yaml": cluster("c1") + "variables: {size: s}\n",
+        "clusters/c2.yaml": cluster("c2") + "variables: {size: m}\n",
+        "a/knarr.yaml": app,
+        "a/a.yaml": config_map("a", "${size}"),
+    }
+    await running.closed(await running.commit(files))
+    before = _placed(await running.revision("a"))
+    broken = {**files, "clusters/c2.yaml": cluster("c2"), "a/a.yaml": config_map("a", "${size}-2")}
+    rendered = await running.closed(await running.commit(broken))
+    (outcome,) = rendered.apps
+    assert (outcome.outcome, outcome.failure_code, outcome.clusters) == (AppOutcome.REVISION, "KNR2201", ("c2",))
+    after = await running.revision("a")
+    assert _placed(after)["c2"] == before["c2"]
+    assert _placed(after)["c1"] != before["c1"]
+    assert {i.digest for i in after.indexes} == set(_placed(after).values())
+    failed = await running.broker.newest(REVISIONS, revision_failed_subject("a"), RenderFailed)
+    assert failed is not None
+    assert (failed.value.clusters, [f.code for f in failed.value.failures]) == (("c2",), ["KNR2201"])
+    again = await running.closed(await running.commit({**broken, "README.md": "words"}))
+    assert [(a.outcome, a.failure_code) for a in again.apps] == [(AppOutcome.UNCHANGED, "KNR2201")]
+
+
+def _placed(revision: RevisionRendered) -> dict[str, bytes]:
+    return {c: v.bundle.digest for v in revision.variants if v.bundle for c in v.clusters}
 
 
 async def test_a_source_that_turns_empty_detaches(running: Hub) -> None:

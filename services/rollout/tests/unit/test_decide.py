@@ -157,6 +157,35 @@ async def test_deferred_deletions_go_on_once_the_failed_app_renders(story: Story
     assert [a.defer_prune for a in body.apps] == [False, False]
 
 
+async def test_a_failing_variant_keeps_its_bundle_while_the_apps_other_clusters_move(story: Story) -> None:
+    await story.commit(shop=(CLUSTERS, objects(5)), web=(CLUSTERS, objects(20, "w")))
+    decision = await story.commit(
+        partly={"shop": ("c3",)}, shop=(("c1", "c2"), objects(6)), web=(CLUSTERS, objects(19, "w"))
+    )
+    assert [(a.app, a.verdict, a.clusters) for a in decision.apps if a.app == "shop"] == [
+        ("shop", AppVerdict.FAILED, ("c3",)),
+        ("shop", AppVerdict.ASSIGNED, ("c1", "c2")),
+    ]
+    assert [story.digest(c, "shop") for c in CLUSTERS] == [
+        digest_for("shop", objects(6)), digest_for("shop", objects(6)), digest_for("shop", objects(5)),
+    ]  # fmt: skip
+    deferred = {c: [a.defer_prune for a in story.assignment(c)[1].apps if a.app == "web"] for c in CLUSTERS}
+    assert deferred == {"c1": [False], "c2": [False], "c3": [True]}
+    await story.commit(shop=(CLUSTERS, objects(6)))
+    assert story.digest("c3", "shop") == digest_for("shop", objects(6))
+    assert not any(a.defer_prune for a in story.assignment("c3")[1].apps)
+
+
+async def test_a_cluster_that_fails_and_is_not_in_the_revision_is_not_left(story: Story) -> None:
+    await story.commit(shop=(CLUSTERS, objects(5)))
+    story.revisions.by_app.clear()  # a renderer that has lost what it published
+    decision = await story.commit(partly={"shop": ("c3",)}, shop=(("c1", "c2"), objects(6)))
+    assert AppVerdict.HELD not in {a.verdict for a in decision.apps}
+    assert story.digest("c3", "shop") == digest_for("shop", objects(5))
+    gone = await story.commit(shop=(("c1", "c2"), objects(6)))
+    assert told(gone, "shop").verdict is AppVerdict.HELD
+
+
 async def test_an_app_that_fails_at_its_first_commit_makes_deletions_wait_too(story: Story) -> None:
     await story.commit(shop=(CLUSTERS, objects(20)))
     await story.commit(shop=(CLUSTERS, objects(19)), failed={"fresh": ()})

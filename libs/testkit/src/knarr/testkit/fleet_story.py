@@ -101,13 +101,17 @@ class Story:
         self,
         *,
         failed: dict[str, tuple[str, ...]] | None = None,
+        partly: dict[str, tuple[str, ...]] | None = None,
         source_read: bool = True,
         fleet_read: bool = True,
         source: str = "fleet",
         guards: bytes = b"",
         **apps: tuple[tuple[str, ...], tuple[str, ...]] | None,
     ) -> RolloutDecided:
-        """A commit that sets the given apps (None: gone from the commit); the others stay as they were."""
+        """A commit that sets the given apps (None: gone from the commit); the others stay as they were.
+
+        `partly`: clusters for which the given app does not render; its revision keeps their last good bundles.
+        """
         self.number += 1
         commit = Commit(source=source, number=self.number, sha=f"{self.number:040x}")
         outcomes = [
@@ -119,10 +123,18 @@ class Story:
                 self.apps.pop(app, None)
                 continue
             self.apps[app] = content
-            revision = revision_of(app, commit, *content)
+            failing = (partly or {}).get(app, ())
+            revision = keeping(revision_of(app, commit, *content), self.revisions.by_app.get(app), failing)
             self.revisions.by_app[app] = revision
             outcomes.append(
-                RenderedApp(app=app, outcome=AppOutcome.REVISION, revision=revision.revision, source=source)
+                RenderedApp(
+                    app=app,
+                    outcome=AppOutcome.REVISION,
+                    revision=revision.revision,
+                    source=source,
+                    clusters=failing,
+                    failure_code="KNR2201" if failing else "",
+                )
             )
         outcomes += [
             RenderedApp(
@@ -206,6 +218,15 @@ def revision_of(app: str, commit: Commit, clusters: tuple[str, ...], objects: tu
         variants=(Variant(bundle=ref, clusters=clusters),) if clusters else (),
         indexes=(index,),
     )
+
+
+def keeping(revision: RevisionRendered, before: RevisionRendered | None, failing: tuple[str, ...]) -> RevisionRendered:
+    """The revision with the last good bundles of the clusters that fail, as the renderer makes it."""
+    if not failing or before is None:
+        return revision
+    old = tuple(replace(v, clusters=tuple(c for c in v.clusters if c in failing)) for v in before.variants)
+    kept = tuple(v for v in old if v.clusters)
+    return replace(revision, variants=(*revision.variants, *kept), indexes=(*revision.indexes, *before.indexes))
 
 
 def _indexed(name: str) -> IndexedObject:

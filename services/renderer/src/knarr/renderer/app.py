@@ -17,7 +17,7 @@ from knarr.pipeline.codec import decode, encode
 from knarr.pipeline.digest import digest_of, sha256
 from knarr.pipeline.errors import KnarrError, Rejected, failure_of
 from knarr.pipeline.failure import Failure
-from knarr.pipeline.names import AppName
+from knarr.pipeline.names import AppName, ClusterName
 from knarr.pipeline.revision import Index, RolloutOptions, Variant
 from knarr.renderer.core.build import Built, Surroundings, build
 from knarr.renderer.core.discover import FoundApp
@@ -53,7 +53,10 @@ class FleetContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """An app's variants; or its failures, and then no revision may be made of it."""
+    """An app's variants, and its failures. `failing`: the clusters that a failure keeps from a new bundle.
+
+    Without a variant nothing rendered, and no revision may be made of it.
+    """
 
     variants: tuple[Variant, ...] = ()
     indexes: tuple[Index, ...] = ()
@@ -62,6 +65,7 @@ class Finished:
     warnings: tuple[Failure, ...] = ()
     clusters: tuple[str, ...] = ()
     clusters_known: bool = False
+    failing: tuple[str, ...] = ()
     unmatched: tuple[str, ...] = ()
 
 
@@ -70,6 +74,14 @@ class _Made:
     variant: Variant
     index: Index
     warnings: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Unmade:
+    """Clusters that get no new bundle, and why."""
+
+    clusters: Clusters
+    failures: tuple[Failure, ...]
 
 
 _Specs = tuple[tuple[tuple[Clusters, Spec], ...], tuple[tuple[str, bytes], ...]]
@@ -89,50 +101,56 @@ class AppRenderer:
             return Finished(failures=found.failures)
         app = found.app
         matrix = place(app, fleet.index, fleet.view.fleet.groups)
-        failures = [*matrix.failures, *_policy_failure(app, fleet.view)]
+        policy = tuple(_policy_failure(app, fleet.view))
         if matrix.failures:
-            return Finished(failures=tuple(failures))
+            return Finished(failures=(*matrix.failures, *policy))
+        unmade = [_Unmade(clusters=p.clusters, failures=policy) for p in matrix.placements if policy]
         made: list[_Made] = []
         for placement in matrix.placements:
             done, wrong = await self._placed(found, app, placement, ground, fleet)
             made.extend(done)
-            failures.extend(wrong)
+            unmade.extend(wrong)
+        failing = frozenset(c.name for u in unmade for c in u.clusters)
+        variants = _merged([variant for m in made if (variant := _without(m.variant, failing)) is not None])
+        digests = {v.bundle.digest for v in variants if v.bundle}
         return Finished(
-            variants=_merged([m.variant for m in made]) if not failures else (),
-            indexes=tuple({m.index.digest: m.index for m in made}.values()) if not failures else (),
+            variants=variants,
+            indexes=tuple({m.index.digest: m.index for m in made if m.index.digest in digests}.values()),
             options=options_of(app, fleet.view.fleet, fleet.view.policies),
-            failures=tuple(dict.fromkeys(failures)),
+            failures=tuple(dict.fromkeys((*policy, *(f for u in unmade for f in u.failures)))),
             warnings=tuple(dict.fromkeys(w for m in made for w in m.warnings)),
             clusters=tuple([c.name for p in matrix.placements for c in p.clusters]),
             clusters_known=True,
+            failing=tuple(sorted(failing)),
             unmatched=tuple([c.name for c in matrix.unmatched]),
         )
 
     async def _placed(
         self, found: FoundApp, app: App, placement: Placement, ground: Ground, fleet: FleetContext
-    ) -> tuple[list[_Made], tuple[Failure, ...]]:
+    ) -> tuple[list[_Made], list[_Unmade]]:
         made: list[_Made] = []
-        failures: list[Failure] = []
+        unmade: list[_Unmade] = []
         for clusters, spec in self._specs_of(found, app, placement, ground, fleet):
             shared = replace(placement, clusters=clusters)
             done, wrong = await self._run(found, app, shared, spec, ground, fleet)
             made.extend(done)
-            failures.extend(wrong)
-        return made, tuple(failures)
+            unmade.extend(wrong)
+        return made, unmade
 
     async def _run(
         self, found: FoundApp, app: App, placement: Placement, spec: Spec, ground: Ground, fleet: FleetContext
-    ) -> tuple[list[_Made], tuple[Failure, ...]]:
+    ) -> tuple[list[_Made], list[_Unmade]]:
         if spec.failures:
-            return [], spec.failures
+            return [], [_Unmade(clusters=placement.clusters, failures=spec.failures)]
         raw = await self._raws.raw(spec, ground.contents)
         if raw.failures:
-            return [], raw.failures
+            return [], [_Unmade(clusters=placement.clusters, failures=raw.failures)]
         if spec.renderer not in _SUBSTITUTED:
             raw = replace(raw, names=frozenset())
-        forgotten = _forgotten_variables(app, raw, placement)
         made: list[_Made] = []
-        failures: list[Failure] = []
+        unmade: list[_Unmade] = []
+        if forgotten := _forgotten_variables(app, raw, placement):
+            unmade.append(_Unmade(clusters=placement.clusters, failures=tuple(forgotten)))
         for clusters, values in _variants(app, raw, placement):
             around = Surroundings(
                 crds={key: fleet.crds[key] for key in raw.kinds if key in fleet.crds},
@@ -142,10 +160,10 @@ class AppRenderer:
             try:
                 made.append(await self._variant(found.name, app, spec, raw, clusters, values, around))
             except Rejected as error:
-                failures.append(failure_of(error))
+                unmade.append(_Unmade(clusters=clusters, failures=(failure_of(error),)))
             except _Refused as refused:
-                failures.extend(refused.failures)
-        return made, (*failures, *forgotten)
+                unmade.append(_Unmade(clusters=clusters, failures=refused.failures))
+        return made, unmade
 
     async def _variant(
         self,
@@ -249,6 +267,14 @@ def _policy_failure(app: App, view: FleetView) -> list[Failure]:
     if not app.rollout or app.rollout in view.policies:
         return []
     return [failure("KNR2016", f"the fleet has no RolloutPolicy {app.rollout!r}", origin=app.origin)]
+
+
+def _without(variant: Variant, failing: frozenset[ClusterName]) -> Variant | None:
+    """The variant for those of its clusters that nothing fails for; None when there are none."""
+    if not failing:
+        return variant
+    kept = tuple(c for c in variant.clusters if c not in failing)
+    return replace(variant, clusters=kept) if kept else None
 
 
 def _merged(variants: list[Variant]) -> tuple[Variant, ...]:

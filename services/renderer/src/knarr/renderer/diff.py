@@ -13,11 +13,14 @@ _MOST_NAMES = 8
 
 
 def diff(before: Result, after: Result) -> FleetChange:
-    """What `after` changes. An app that fails in `after` keeps its last good bundles, so it changes nothing."""
+    """What `after` changes. Where an app fails in `after`, clusters keep its last good bundle: nothing changes."""
     was, becomes = _placed(before), _placed(after)
-    for name in after.failures:
-        if name in was:
-            becomes[name] = was[name]
+    for name, failed in after.failures.items():
+        kept = was.get(name, {})
+        if name in becomes:
+            becomes[name] |= {c: d for c, d in kept.items() if c in failed.clusters}
+        elif kept:
+            becomes[name] = kept
     detached: tuple[str, ...] = ()
     if after.rendered.fleet_read:
         there = {c.name for c in after.rendered.clusters}

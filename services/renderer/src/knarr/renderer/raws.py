@@ -17,6 +17,7 @@ from knarr.renderer.core.origins import traced
 from knarr.renderer.core.raw import Raw, from_bytes, raw_of, to_bytes
 from knarr.renderer.core.spec import Spec
 from knarr.renderer.core.tree import Contents
+from knarr.renderer.counters import CACHE_HITS, RUN_SECONDS, RUNS
 from knarr.renderer.memory import Remembered
 from knarr.renderer.ports import Cache, Tool, ToolJob
 
@@ -43,11 +44,11 @@ class Raws:
         key = self.key(spec)
         known = self._remembered.get(key) or self._cached(key)
         if known is not None:
-            self.hits += 1
+            self._hit()
             return known
         running = self._running.get(key)
         if running is not None:
-            self.hits += 1
+            self._hit()
             return await asyncio.shield(running)
         return await self._run(key, spec, contents)
 
@@ -55,7 +56,9 @@ class Raws:
         self._running[key] = asyncio.get_running_loop().create_future()
         try:
             self.renders += 1
-            with TRACER.start_as_current_span("renderer run") as span:
+            RUNS.labels(renderer=spec.renderer).inc()
+            timer = RUN_SECONDS.labels(renderer=spec.renderer).time()
+            with timer, TRACER.start_as_current_span("renderer run") as span:
                 span.set_attribute("knarr.renderer", spec.renderer)
                 raw = await self._rendered(spec, contents)
         except BaseException as error:
@@ -92,6 +95,10 @@ class Raws:
         else:
             raw = await asyncio.to_thread(raw_of, pieces, self._limits)
         return raw if spec.renderer == "plain" else traced(raw, spec, contents, self._limits)
+
+    def _hit(self) -> None:
+        self.hits += 1
+        CACHE_HITS.inc()
 
     def _cached(self, key: bytes) -> Raw | None:
         data = self._cache.get(key)

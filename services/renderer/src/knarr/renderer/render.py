@@ -36,7 +36,8 @@ from knarr.renderer.core.revision import (
     same_content,
 )
 from knarr.renderer.core.survey import Survey
-from knarr.renderer.core.unread import keep_unread
+from knarr.renderer.core.unread import keep_failing, keep_unread
+from knarr.renderer.counters import FAILURES
 from knarr.renderer.ports import Bundles, Facts, FactsRead, Revisions, Snapshot, Snapshots
 from knarr.renderer.raws import Raws
 from knarr.renderer.surveyor import Surveyor
@@ -154,9 +155,16 @@ class Renderer:
                     span.set_attribute("error.type", finished.failures[0].code)
             # What failed may depend on what is not there yet: it is looked at again at every commit.
             self._last[found.name] = (b"" if finished.failures else self._key(found, commit), finished)
-        if finished.failures:
+        for code in {f.code for f in finished.failures}:
+            FAILURES.labels(code=code).inc()
+        if finished.failures and not finished.variants:
             return await self._failed(found, finished, commit)
-        return await self._published(found, finished, commit)
+        rendered = await self._published(found, finished, commit)
+        if not finished.failures or rendered.outcome is AppOutcome.FAILED:
+            return rendered
+        # After the revision, so that whoever reads both in order ends with the failure in view.
+        await self._tell_failure(found, finished.failures, finished.failing, commit)
+        return replace(rendered, clusters=finished.failing, failure_code=finished.failures[0].code)
 
     def _key(self, found: FoundApp, commit: _Commit) -> bytes:
         """Everything that the app's rendering may read; equal keys give equal results."""
@@ -171,18 +179,7 @@ class Renderer:
         last_good = commit.published.get(found.name)
         known = finished.clusters_known or last_good is None
         clusters = finished.clusters or _clusters_of(last_good)
-        moment = commit.moment(found.source)
-        await self._parts.revisions.publish_failure(
-            RenderFailed(
-                app=found.name,
-                commit=moment.commit,
-                fleet_commit=moment.fleet_commit,
-                facts_number=moment.facts_number,
-                failures=finished.failures[:200],
-                clusters=clusters,
-                clusters_known=known,
-            )
-        )
+        await self._tell_failure(found, finished.failures, clusters, commit, known=known)
         return RenderedApp(
             app=found.name,
             outcome=AppOutcome.FAILED,
@@ -192,10 +189,33 @@ class Renderer:
             source=found.source,
         )
 
+    async def _tell_failure(
+        self,
+        found: FoundApp,
+        failures: tuple[Failure, ...],
+        clusters: tuple[str, ...],
+        commit: _Commit,
+        *,
+        known: bool = True,
+    ) -> None:
+        moment = commit.moment(found.source)
+        await self._parts.revisions.publish_failure(
+            RenderFailed(
+                app=found.name,
+                commit=moment.commit,
+                fleet_commit=moment.fleet_commit,
+                facts_number=moment.facts_number,
+                failures=failures[:200],
+                clusters=clusters,
+                clusters_known=known,
+            )
+        )
+
     async def _published(self, found: FoundApp, finished: Finished, commit: _Commit) -> RenderedApp:
         moment = commit.moment(found.source)
         before = commit.published.get(found.name)
-        variants, indexes = keep_unread(finished.variants, finished.indexes, before, commit.survey.fleet)
+        kept = keep_failing(finished.variants, finished.indexes, before, finished.failing)
+        variants, indexes = keep_unread(*kept, before, commit.survey.fleet)
         revision = revision_of(found.name, found.folder, moment, variants, indexes, finished.options)
         same_source = before is not None and before.commit is not None and before.commit.source == found.source
         if before is not None and same_source and is_older(moment.order, order_of(before)):
@@ -205,7 +225,8 @@ class Renderer:
         try:
             stored = await self._parts.revisions.publish(replace(revision, rendered_at_ms=self._parts.now_ms()))
         except Rejected as error:
-            return await self._failed(found, replace(finished, failures=(failure_of(error),)), commit)
+            wrong = (failure_of(error), *finished.failures)
+            return await self._failed(found, replace(finished, failures=wrong), commit)
         if not stored:
             raise retryable("KNR2603", f"a newer revision of {found.name} was published meanwhile")
         return _rendered(found, AppOutcome.REVISION, revision.revision)

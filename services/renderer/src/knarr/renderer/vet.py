@@ -117,7 +117,7 @@ def bundle_for(result: Result, app: str, cluster: str) -> tuple[bytes, bytes]:
     """(digest, canonical bytes) of what `cluster` would be assigned. Rejected when there is nothing."""
     name = AppName(app)
     failed = result.failures.get(name)
-    if failed is not None and failed.failures:
+    if failed is not None and failed.failures and (name not in result.revisions or cluster in failed.clusters):
         first = failed.failures[0]
         raise Rejected(first.code, first.message, object_id=first.object_id, origin=first.origin)
     revision = result.revisions.get(name)

@@ -27,7 +27,7 @@ from knarr.rollout.core.assignment import assigned_app, fetch_spread_seconds
 from knarr.rollout.core.decision import Decision, decide, target_id
 from knarr.rollout.core.enrolment import Standing, hear
 from knarr.rollout.core.guard import GuardSettings
-from knarr.rollout.core.intake import take_in
+from knarr.rollout.core.intake import fails, take_in
 from knarr.rollout.core.moves import wanted_refs
 from knarr.rollout.core.state import FleetState
 from knarr.rollout.dispatch import Authority, Dispatcher
@@ -285,6 +285,7 @@ def newest_commit(state: FleetState, apps: tuple[str, ...]) -> Commit | None:
 
 
 def _failed(rendered: CommitRendered) -> tuple[AppDecision, ...]:
+    """An app that fails for some clusters only is told twice: here, and with what becomes of the others."""
     return tuple(
         AppDecision(
             app=app.app,
@@ -293,5 +294,5 @@ def _failed(rendered: CommitRendered) -> tuple[AppDecision, ...]:
             failures=(Failure(code=app.failure_code),),
         )
         for app in rendered.apps
-        if app.outcome is AppOutcome.FAILED
+        if fails(app)
     )

@@ -62,11 +62,19 @@ def _target_after(now: Target | None, app: RenderedApp, revision: RevisionRender
 
 
 def _failing_after(state: FleetState, rendered: CommitRendered) -> dict[str, frozenset[str]]:
-    """Failed apps → clusters in which deletions wait. An app that this commit says nothing of fails on."""
+    """Failing apps → clusters in which deletions wait. An app that this commit says nothing of fails on.
+
+    An app can have a revision and fail for some of its clusters, in one commit.
+    """
     spoken_of = {app.app for app in rendered.apps}
     after = {app: clusters for app, clusters in state.failing.items() if app not in spoken_of}
-    after |= {a.app: frozenset(a.clusters) for a in rendered.apps if a.outcome is AppOutcome.FAILED}
+    after |= {a.app: frozenset(a.clusters) for a in rendered.apps if fails(a)}
     return after
+
+
+def fails(app: RenderedApp) -> bool:
+    """Whether the app failed, wholly or for the clusters that it names."""
+    return app.outcome is AppOutcome.FAILED or bool(app.failure_code and app.clusters)
 
 
 def _older(candidate: RevisionRendered, present: RevisionRendered) -> bool:

@@ -35,10 +35,13 @@ def moves_to(state: FleetState, app: str, revision: RevisionRendered, *, gone: b
     wanted = {} if gone else wanted_refs(revision)
     placed = state.placements.get(app, {})
     leaving = state.removals.get(app, {})
+    failing = frozenset[str]() if gone else state.failing.get(app, frozenset())
     found = []
     for cluster in state.reachable_members():
         ref = wanted.get(cluster)
         present = placed.get(cluster)
+        if ref is None and cluster in failing:
+            continue  # it did not render for this cluster: that is no word about leaving it (I1)
         if ref is None and present is not None and cluster not in leaving:
             found.append(Move(app=app, cluster=cluster, ref=None, revision=revision.revision))
         elif ref is not None and (cluster in leaving or present is None or present.ref.digest != ref.digest):

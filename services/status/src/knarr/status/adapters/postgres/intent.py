@@ -101,7 +101,8 @@ class PostgresIntent:
                 )
                 gone = [o == "gone" for o in outcomes]
                 await connection.execute(statement("apps_of_commit"), names, sources, gone)
-                fine = [a for a, o in zip(names, outcomes, strict=True) if o != "failed"]
+                # An app with a revision and a code fails for some of its clusters.
+                fine = [a for a, o, c in zip(names, outcomes, codes, strict=True) if o != "failed" and not c]
                 await connection.execute(statement("clear_render_failures"), fine, *place)
             clusters = await _replace_members(connection, rendered.members, rendered.position)
             await notify(connection, {"commits", "apps"} | ({"clusters"} if clusters else set()), clusters)
