@@ -9,8 +9,10 @@ import pytest
 
 from knarr.agent.core.ignored import owned_by_others, pointers_for, yielding
 from knarr.agent.core.objects import ref_of
+from knarr.agent.core.ownership import mark_of
 from knarr.bundle.header import Header, IgnoredField
 from knarr.bundle.packing import Bundle
+from knarr.pipeline.names import AppName, ObjectId
 from knarr.pipeline.report import AppState
 from knarr.testkit.agent_bench import Bench, bench, config_map, deployment
 from knarr.testkit.agent_hub import bundle_of
@@ -170,3 +172,15 @@ async def test_an_object_of_which_only_ignored_fields_were_taken_costs_no_write(
         report = b.hub.app("shop")
         assert report is not None
         assert report.drift == ()
+
+
+async def test_the_inventory_knows_the_object_as_it_is_then(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b:
+        b.assign(scaled())
+        await b.state("shop", AppState.HEALTHY)
+        b.cluster.edit(("apps", "Deployment", "shop", "web"), {"spec": {"replicas": 7}}, "autoscaler")
+        found, reconciler = b.get("Deployment", "web"), b.agent.reconciler
+        assert found is not None
+        assert reconciler is not None
+        entries = reconciler.records[AppName("shop")].entries
+        await b.until(lambda: entries[ObjectId("apps/Deployment/shop/web")].mark == mark_of(found["metadata"]))

@@ -90,6 +90,8 @@ def _enter(record: Record, result: Result) -> None:
         record.entries.pop(step.ref.id, None)
     elif result.failure is not None:
         return
+    elif step.mark:
+        record.entries[step.ref.id] = replace(record.entries[step.ref.id], mark=step.mark)
     elif result.seen is not None and step.action is not StepAction.PRUNE:
         record.entries[step.ref.id] = Entry(
             step.ref.api_version, step.wave, step.content, result.seen.uid, result.seen.mark
