@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[3]
-SCHEMAS = ROOT / "services/renderer/src/knarr/renderer/schemas"
+SCHEMAS = ROOT / "libs/pipeline/src/knarr/pipeline/schemas/v1"
 TARGET = ROOT / "docs/reference/documents.md"
 KINDS = ("fleet", "cluster", "app", "rolloutpolicy")
 PLACES = {
@@ -20,11 +20,15 @@ PLACES = {
 }
 HEAD = """# Documents
 
-Made from the JSON Schemas of the renderer by `services/renderer/tools/write_reference.py`. Every document begins with
-`apiVersion: knarr.dev/v1` and its `kind`. An unknown key is an error that names the nearest known one. For completion
-in an editor put this line at the top of a file (with the path of your checkout):
+Made from the JSON Schemas in `libs/pipeline/src/knarr/pipeline/schemas/v1` by
+`services/renderer/tools/write_reference.py`. Every document begins with `apiVersion: knarr.dev/v1` and its `kind`. An
+unknown key is an error that names the nearest known one. Every control plane serves the schemas that it checks with,
+under `/schemas/v1/<kind>.json` (`fleet`, `cluster`, `app`, `rolloutpolicy`) beside its API. For completion in an editor
+put this line at the top of a file:
 
-    # yaml-language-server: $schema=./services/renderer/src/knarr/renderer/schemas/app.json
+    # yaml-language-server: $schema=https://knarr.example.com/schemas/v1/app.json
+
+A path of a checkout does as well; the files in `examples/` name theirs so.
 """
 
 

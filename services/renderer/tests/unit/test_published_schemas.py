@@ -9,6 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from knarr.pipeline.schemas import schema_bytes
 from knarr.renderer.core import kubernetes_schemas
 from knarr.renderer.core.limits import Limits
 from knarr.renderer.core.parse import parse
@@ -47,3 +48,16 @@ def test_versions_of_kubernetes_are_known_and_an_unknown_one_counts_as_the_newes
     assert kubernetes_schemas.nearest_version("1.99") == versions[-1]
     assert kubernetes_schemas.nearest_version("1.36") == "1.36"
     assert kubernetes_schemas.serves("1.36", ("apps/v1", "Deployment"))
+
+
+def test_every_document_of_the_examples_names_its_schema_for_editors() -> None:
+    examples = ROOT / "examples"
+    documents = [p for p in examples.rglob("*.yaml") if "bad" not in p.relative_to(examples).parts]
+    documents = [p for p in documents if "apiVersion: knarr.dev/v1" in p.read_text()]
+    assert len(documents) > 20
+    for path in documents:
+        head, _, text = path.read_text().partition("\n")
+        named = head.removeprefix("# yaml-language-server: $schema=")
+        schema_file = (path.parent / named).resolve()
+        kind = next(line.removeprefix("kind: ") for line in text.splitlines() if line.startswith("kind: "))
+        assert schema_file.read_bytes() == schema_bytes(kind.lower()), path

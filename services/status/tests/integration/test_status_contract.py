@@ -11,6 +11,7 @@ import yaml
 from knarr.pipeline.errors import CATALOGUE
 from knarr.pipeline.failure import Failure
 from knarr.pipeline.report import AppState
+from knarr.pipeline.schemas import SCHEMA_NAMES, schema_bytes
 from knarr.status.adapters.http.contract import text
 
 DOCUMENT = yaml.safe_load(text())
@@ -123,6 +124,14 @@ async def test_other_names_are_not_answered(hub: Any, host: str) -> None:
             assert response.status == 421
     async with hub.http.get(f"{hub.url}/healthz", headers={"Host": host}) as response:
         assert response.status == 200
+
+
+@pytest.mark.parametrize("name", SCHEMA_NAMES)
+async def test_the_schemas_of_the_documents_are_served_as_they_are_published(hub: Any, name: str) -> None:
+    async with hub.http.get(f"{hub.url}/schemas/v1/{name}.json") as response:
+        assert response.status == 200
+        assert response.content_type == "application/schema+json"
+        assert await response.read() == schema_bytes(name)
 
 
 async def test_every_response_is_guarded(hub: Any) -> None:

@@ -150,8 +150,8 @@ class RenderedApp:
     outcome: AppOutcome = AppOutcome.UNSPECIFIED
     # The revision in force after this commit (unchanged: the earlier one; failed: the last good one).
     revision: str = ""
-    # Clusters in which deletions wait: all that a failed app targets, or, beside a revision, those whose variant failed:
-    # the revision names their last good bundle.
+    # Clusters in which deletions wait: all that a failed app targets; or, beside a revision, those whose variant
+    # failed: the revision names their last good bundle.
     clusters: tuple[str, ...] = ()
     failure_code: str = ""
     # The source that holds the app.

@@ -1,7 +1,6 @@
-"""The published JSON Schemas: the one truth about which keys a document has.
+"""Documents against their published JSON Schemas (knarr.pipeline.schemas).
 
-`check` compares a document with its schema and gives every deviation with file, line and column. Called by parse.py;
-the API serves the same files.
+`check` gives every deviation with file, line and column. Called by parse.py.
 """
 
 from __future__ import annotations
@@ -9,13 +8,13 @@ from __future__ import annotations
 import difflib
 import json
 from functools import cache
-from importlib import resources
 from typing import Any
 
 import jsonschema_rs
 import yaml
 
 from knarr.pipeline.failure import Failure
+from knarr.pipeline.schemas import schema_bytes
 from knarr.renderer.core.failures import failure
 from knarr.renderer.core.yaml_kubectl import Document, position
 
@@ -26,8 +25,7 @@ _Path = list[str | int]
 @cache
 def schema(kind: str) -> dict[str, Any]:
     """The schema of `kind`. The caller must not change it."""
-    text = resources.files("knarr.renderer").joinpath("schemas", f"{kind.lower()}.json").read_text("utf-8")
-    loaded: dict[str, Any] = json.loads(text)
+    loaded: dict[str, Any] = json.loads(schema_bytes(kind.lower()))
     return loaded
 
 

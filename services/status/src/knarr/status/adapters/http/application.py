@@ -1,4 +1,4 @@
-"""The web application: API, stream, page, health; everything behind the guard."""
+"""The web application: API, stream, page, schemas of the documents, health; everything behind the guard."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from importlib import resources
 
 from aiohttp import web
 
+from knarr.pipeline.schemas import SCHEMA_NAMES, schema_bytes
 from knarr.service.health import Check, health_routes
 from knarr.status.adapters.http.api import Api
 from knarr.status.adapters.http.guard import guard
@@ -34,6 +35,7 @@ def application(api: Api, broadcast: Broadcast, hosts: frozenset[str], ready: di
     app.add_routes([web.get("/api/v1/stream", stream(broadcast, app[STOPPING]))])
     app.add_routes(health_routes(ready))
     app.add_routes(_page())
+    app.add_routes(_schemas())
     return app
 
 
@@ -52,6 +54,12 @@ def _page() -> list[web.RouteDef]:
     index = _file((folder / "index.html").read_bytes(), "text/html")
     places = ("/", "/clusters", "/clusters/{name}", "/apps", "/apps/{name}", "/commits", "/commits/{source}/{commit}")
     return [*routes, *(web.get(p, index) for p in (*places, "/revisions/{revision}", "/events", "/sources"))]
+
+
+def _schemas() -> list[web.RouteDef]:
+    """The published schema of every kind of document, for editors."""
+    kind = "application/schema+json"
+    return [web.get(f"/schemas/v1/{name}.json", _file(schema_bytes(name), kind)) for name in SCHEMA_NAMES]
 
 
 def _files(folder: resources.abc.Traversable, prefix: str = "") -> list[tuple[str, bytes]]:
