@@ -42,7 +42,9 @@ proto: setup ## generate the wire code and the values of libs/pipeline
 	$(PY) proto/generate.py
 
 PYTEST := $(PY) -m pytest
-TESTED := libs services cli
+# Tests mostly wait for servers, so more workers than cores; a file's tests stay together, with the servers they share.
+WORKERS ?= 3
+PARALLEL := -n $(WORKERS) --dist loadfile
 
 .PHONY: lint types arch unit it pipeline test
 lint: setup ## ruff, formatting, buf, generated code, lock (needs nothing)
@@ -60,13 +62,13 @@ arch: setup ## the layers and the agent's closure (needs nothing)
 	$(PYTEST) tests/repository
 
 unit: setup ## pure logic and flows over checked fakes (needs nothing)
-	$(PYTEST) $(wildcard $(MEMBERS:%=%/tests/unit))
+	$(PYTEST) $(PARALLEL) $(wildcard $(MEMBERS:%=%/tests/unit))
 
-it: setup kube ## adapters against real NATS, PostgreSQL, Git, Kubernetes (builds Kubernetes on first use)
-	$(PYTEST) $(wildcard $(MEMBERS:%=%/tests/integration))
+it: setup kube helm ## adapters and charts against real NATS, PostgreSQL, Git, Kubernetes, helm (built on first use)
+	$(PYTEST) $(PARALLEL) $(wildcard $(MEMBERS:%=%/tests/integration)) tests/charts
 
 pipeline: setup kube jaeger ## the whole, as real processes (builds Kubernetes and Jaeger on first use)
-	$(PYTEST) tests/pipeline tests/faults
+	$(PYTEST) $(PARALLEL) tests/pipeline tests/faults
 
 test: lint types arch unit it pipeline ## every lane
 
@@ -78,6 +80,10 @@ docs: setup ## write docs/errors/ from the catalogue
 .PHONY: demo
 demo: setup ## the main job, shown on this machine until Ctrl-C [CLUSTERS=real] [ONCE=1]
 	@$(VENV)/bin/knarr demo $(if $(filter real,$(CLUSTERS)),--real) $(if $(ONCE),--once)
+
+.PHONY: fuzz
+fuzz: setup ## property tests of every parser of foreign input, with many more examples (bounded)
+	KNARR_FUZZ_EXAMPLES=$(or $(EXAMPLES),3000) $(PYTEST) $(PARALLEL) --timeout 3600 services/renderer/tests/unit/test_hostile_input.py services/fetcher/tests/unit
 
 bench-%: setup ## one measurement of benchmarks/, e.g. bench-latency; ends with one line of JSON
 	@$(PY) benchmarks/$*.py
