@@ -150,6 +150,13 @@ class KubeBench:
         """The app's report once it has that state with the assigned bundle."""
         return await self.until(app, lambda r: r.state is state, seconds)
 
+    async def hub_state(self, app: str, state: AppState) -> AppReport:
+        """The app's report once it has that state, whatever the bundle."""
+        await self.hub.until(lambda: (r := self.hub.app(app)) is not None and r.state is state)
+        found = self.hub.app(app)
+        assert found is not None
+        return found
+
     async def healthy(self, *apps: str) -> None:
         """Waits until these apps (or all that are assigned) are healthy as assigned."""
         for app in apps or tuple(self.apps):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from knarr.agent.core.objects import Ref, ref_of
+from knarr.agent.perform import Performed
 from knarr.agent.ports import Cluster
 from knarr.bundle.packing import Bundle
 
@@ -26,6 +27,10 @@ class Namespaces:
             await self._cluster.create_namespace(name)
         self._known.add(name)
 
-    def forget(self, name: str) -> None:
-        """The cluster says that it is not there."""
+    def lost(self, name: str, performed: Performed) -> bool:
+        """Whether the cluster says that it is gone or going; it is looked for (and made) again at the next pass."""
+        said = {r.failure.code for r in performed.results if r.failure and r.step.ref.namespace == name}
+        if not said & {"KNR4016", "KNR4027"}:
+            return False
         self._known.discard(name)
+        return "KNR4016" in said

@@ -97,7 +97,7 @@ class Performer:
                 case _:
                     return await self._apply(step, who)
         except KnarrError as error:
-            if error.code == "KNR4020" and header.recreate and _may_recreate(step.ref):
+            if error.code == "KNR4020" and header.recreate and _may_recreate(step):
                 return await self._recreate(step, who)
             return Result(step=step, failure=replace(failure_of(error), object_id=step.ref.id))
         except Exception as error:
@@ -187,11 +187,15 @@ class Performer:
     async def _recreate(self, step: Step, who: As) -> Result:
         again = replace(step, action=StepAction.RECREATE, reason="an immutable field changed")
         try:
-            seen = self._look(step.ref.id)
-            await self._cluster.delete(step.ref, uid=seen.uid if seen else step.uid, who=who)
+            left = await self._cluster.delete(step.ref, uid=step.uid, who=who)
+            if left is None:
+                return await self._apply(replace(again, force=False), who)
         except KnarrError as error:
             return Result(step=again, failure=replace(failure_of(error), object_id=step.ref.id))
-        return Result(step=again)
+        held = seen_of(left, step.ref.of_kind).health.message
+        why = f"deleted to be created again; {held}"
+        return Result(step=again, failure=failure("KNR4024", why, object_id=step.ref.id, retryable=True))
+
 
 
 def _group(step: Step) -> tuple[bool, bool, int, int]:
@@ -204,8 +208,10 @@ def _leaving(left: list[Result]) -> str:
     return f"waits until {first.step.ref.id} is gone: {why}"
 
 
-def _may_recreate(ref: Ref) -> bool:
-    return (ref.of_kind.group, ref.of_kind.kind) not in PROTECTED_KINDS
+def _may_recreate(step: Step) -> bool:
+    """Only what is ours already, and nothing that takes data or other objects with it."""
+    kind = step.ref.of_kind
+    return step.action is StepAction.CONFIGURE and bool(step.uid) and (kind.group, kind.kind) not in PROTECTED_KINDS
 
 
 _EXISTS = failure("KNR4022", "somebody made it at this moment, and the app's takeover policy is Never")

@@ -155,7 +155,7 @@ class Reconciler:
     # --- events ------------------------------------------------------------------
 
     def _notice(self, identity: ObjectId, seen: Seen | None, metadata: Mapping[str, Any] | None) -> None:
-        app = self._holders.of(identity) or (AppName(seen.owner) if seen is not None else None)
+        app = self._holders.of(identity) or (AppName(seen.owner) if seen is not None else self._losing(identity))
         record = self.records.get(app) if app is not None else None
         if record is None or (entry := record.entries.get(identity)) is None:
             return
@@ -169,6 +169,10 @@ class Reconciler:
             self.agenda.mark(other)
 
     def rest(self) -> None:
+    def _losing(self, identity: ObjectId) -> AppName | None:
+        """The app that an object leaves which no bundle holds any more: it waits for its deletion to end."""
+        return next((r.app for r in self.records.values() if identity in r.entries), None)
+
         """Nothing has happened for a while: keeps no more than it needs."""
         self._survey.forget()
         self._explainer.forget()

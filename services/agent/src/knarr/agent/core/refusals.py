@@ -11,6 +11,8 @@ from knarr.pipeline.names import ObjectId
 
 _VALUE = re.compile(r'(Invalid value|Unsupported value|Duplicate value): (".*?"|\S+?)(?=: |, |$)', re.DOTALL)
 _QUOTED_JSON = re.compile(r"\{.*\}", re.DOTALL)
+# The API server's own words for a field that may not change: nothing else is proof.
+_IMMUTABLE = ("field is immutable", "is immutable after creation", "may not change once set", "cannot change roleRef")
 _MAX_TEXT = 600
 
 
@@ -55,7 +57,9 @@ def _code(status: int, reason: str, text: str, answer: Mapping[str, Any]) -> str
 
 
 def _immutable(text: str) -> bool:
-    return "field is immutable" in text or ("updates to" in text and "are forbidden" in text)
+    if "updates to" in text:
+        return "are forbidden" in text
+    return any(said in text for said in _IMMUTABLE)
 
 
 def _causes(answer: Mapping[str, Any], reason: str) -> list[Mapping[str, Any]]:
@@ -80,4 +84,5 @@ def _cause(cause: Mapping[str, Any], *, secret: bool) -> str:
 
 
 def _masked(text: str) -> str:
+    text = text.partition("\n")[0]  # what follows is a diff of values
     return _QUOTED_JSON.sub("{…}", _VALUE.sub(r"\1: (not shown)", text))

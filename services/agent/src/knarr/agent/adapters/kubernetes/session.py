@@ -27,6 +27,7 @@ from knarr.pipeline.names import ObjectId
 
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
 _TRIES = 4
+_FAREWELL_SECONDS = 0.05  # TLS connections end with an answer, and aiohttp does not wait for it
 _LONGEST_RETRY_AFTER = 30.0
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
@@ -83,7 +84,7 @@ class Session:
     ) -> None:
         await self._http.close()
         await self._rest.close()
-        await asyncio.sleep(0)  # aborted connections are closed in the loop's next turn
+        await asyncio.sleep(_FAREWELL_SECONDS)
 
     async def ask(
         self,
