@@ -69,4 +69,4 @@ def _kinds(losses: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, int], ...]:
 
 
 def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"{count} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -16,6 +16,11 @@ export function FleetView() {
   const summary = live.summary ?? first.data;
   if (!summary) return html`<${Answered} state=${first}>${() => null}<//>`;
   const stages = summary.stages.map((s) => s.stage), apps = summary.apps.map((a) => a.app);
+  // A large fleet's map takes the whole width, so that what follows stays near.
+  const large = summary.clusters.total > 400;
+  const map = html`<section class="card" aria-labelledby="map-head"><h2 id="map-head">Clusters${query.app ? html` <span class="dim">for ${query.app}</span>` : null}</h2>
+    <${FleetMap} app=${query.app} />
+    <ul class="legend">${STANDINGS.map((s) => html`<li title=${s.says}><${Mark} word=${s.word} /></li>`)}</ul></section>`;
   return html`<h1 class="sr">Fleet</h1><${HeldPanel} />
     <section class="stages" aria-label="Stages">
       <article class="stage all"><h2>All <b>${summary.clusters.total.toLocaleString("en")}</b></h2><${Bar} standings=${summary.clusters.standings} />
@@ -23,12 +28,11 @@ export function FleetView() {
       ${summary.stages.map((s) => html`<article class="stage" key=${s.stage}><h2>${s.stage || "without a stage"} <b>${s.clusters.toLocaleString("en")}</b></h2><${Bar} standings=${s.standings} />
         <${CountWords} standings=${s.standings} href=${(w) => `/?stage=${encodeURIComponent(s.stage)}&standing=${w}#clusters`} /></article>`)}
     </section>
+    ${large ? map : null}
     <div class="columns">
       <section class="card" aria-labelledby="commits-head"><h2 id="commits-head">Commits <a class="more" href="/commits">all</a></h2><${CommitList} limit=${6} /></section>
       <div class="side">
-        <section class="card" aria-labelledby="map-head"><h2 id="map-head">Clusters${query.app ? html` <span class="dim">for ${query.app}</span>` : null}</h2>
-          <${FleetMap} app=${query.app} />
-          <ul class="legend">${STANDINGS.map((s) => html`<li title=${s.says}><${Mark} word=${s.word} /></li>`)}</ul></section>
+        ${large ? null : map}
         <${Sources} />
         <section class="card" aria-labelledby="apps-head"><h2 id="apps-head">Apps <a class="more" href="/apps">all</a></h2>
           <ul class="app-list">${summary.apps.slice(0, 12).map((a) => html`<li key=${a.app}><a href=${`/apps/${a.app}`}>${a.app}</a><${Bar} standings=${a.standings} />

@@ -20,7 +20,7 @@ export function HeldCard({ r }) {
   return html`<article class="held-card">
     <h3>${held.headline}</h3>
     <p class="facts">${held.objects ? html`<b class="toll">${many(held.objects, "deletion")}</b> ` : null}
-      ${held.kinds.map((k) => html`<span class="chip">${k.count} × ${k.kind}</span> `)}</p>
+      ${held.kinds.map((k) => html`<span class="chip">${k.count.toLocaleString("en")} × ${k.kind}</span> `)}</p>
     <p class="why">${r.reasons.map((x) => html`<span><b class="code">${x.code}</b> ${x.message} </span>`)}</p>
     <p class="from">From <${CommitName} commit=${r.commit} /> <q>${r.commit?.subject}</q>${r.author ? html` by ${r.author}` : null},
       held <${Ago} ms=${r.held_since_ms} />. <a href=${`/revisions/${r.revision}`}>All about it</a></p>

@@ -6,7 +6,7 @@ import { onLive } from "./live.js";
 import { go } from "./state.js";
 import { BY_WORD, LETTERS } from "./words.js";
 
-const GAP = 2, HEAD = 22, BETWEEN = 18;
+const HEAD = 22, BETWEEN = 18;
 const WORD_ORDER = ["dev", "development", "test", "qa", "staging", "stage", "canary", "preprod", "prod", "production"];
 const stageOrder = (s) => (s === "" ? 99 : WORD_ORDER.includes(s) ? WORD_ORDER.indexOf(s) : 50);
 
@@ -36,10 +36,11 @@ class Picture {
     const width = this.canvas.parentElement.clientWidth, count = this.cells.length;
     // A small fleet has room for names; a large one for glyphs.
     this.named = count <= 60;
-    this.size = this.named ? 30 : count <= 400 ? 24 : count <= 2500 ? 14 : 10;
-    const step = this.size + GAP;
+    this.size = this.named ? 30 : count <= 400 ? 24 : count <= 2500 ? 14 : 7;
+    this.gap = this.size >= 14 ? 2 : 1;
+    const step = this.size + this.gap;
     this.wide = this.named ? Math.min(180, Math.max(90, ...this.cells.map((c) => c.name.length * 7.4 + 34))) : this.size;
-    const columns = Math.max(1, Math.floor((width + GAP) / (this.wide + GAP)));
+    const columns = Math.max(1, Math.floor((width + this.gap) / (this.wide + this.gap)));
     let y = 0, n = 0;
     this.heads = [];
     while (n < count) {
@@ -48,7 +49,7 @@ class Picture {
       while (end < count && this.cells[end].stage === stage) end++;
       this.heads.push({ stage, y, count: end - n });
       y += HEAD;
-      for (let k = n; k < end; k++) { this.cells[k].x = ((k - n) % columns) * (this.wide + GAP); this.cells[k].y = y + Math.floor((k - n) / columns) * step; }
+      for (let k = n; k < end; k++) { this.cells[k].x = ((k - n) % columns) * (this.wide + this.gap); this.cells[k].y = y + Math.floor((k - n) / columns) * step; }
       y += Math.ceil((end - n) / columns) * step + BETWEEN;
       n = end;
     }
@@ -71,7 +72,7 @@ class Picture {
   drawCell(g, n) {
     const c = this.cells[n], s = this.size, w = this.wide, scale = devicePixelRatio || 1;
     g.setTransform(scale, 0, 0, scale, 0, 0);
-    g.clearRect(c.x - 1, c.y - 1, w + 2, s + 2);
+    g.clearRect(c.x, c.y, w, s);
     g.fillStyle = this.colours[c.word] || "#888";
     g.fillRect(c.x, c.y, w, s);
     if (this.named) {
@@ -80,7 +81,7 @@ class Picture {
       g.font = "500 13px system-ui, sans-serif"; g.fillText(c.name, c.x + 27, c.y + s / 2 + 0.5, w - 32);
     } else if (s >= 14 || c.word !== "healthy") {
       g.fillStyle = "#fff"; g.textAlign = "center"; g.textBaseline = "middle";
-      g.font = `700 ${Math.round(s * 0.7)}px system-ui, sans-serif`;
+      g.font = `700 ${Math.max(7, Math.round(s * 0.7))}px system-ui, sans-serif`;
       g.fillText(BY_WORD[c.word]?.glyph ?? "", c.x + s / 2, c.y + s / 2 + 0.5);
     }
     if (n === this.chosen) { g.strokeStyle = this.focus; g.lineWidth = 2; g.strokeRect(c.x + 1, c.y + 1, w - 2, s - 2); }
