@@ -31,7 +31,8 @@ _COUNTED = {
 
 def intend(record: Record, plan: Plan) -> bool:
     """Writes down what is about to be created, before it is; whether anything new was."""
-    fresh = [s for s in plan.steps if s.writes and s.action is not StepAction.PRUNE and s.ref.id not in record.entries]
+    kept = [s for s in plan.steps if s.writes and s.action not in (StepAction.PRUNE, StepAction.HOOK)]
+    fresh = [s for s in kept if s.ref.id not in record.entries]
     for step in fresh:
         record.entries[step.ref.id] = Entry(step.ref.api_version, step.wave, b"")
     return bool(fresh)
@@ -86,7 +87,9 @@ def forget_leftovers(record: Record, wanted: set[ObjectId], held_elsewhere: Mapp
 
 def _enter(record: Record, result: Result) -> None:
     step = result.step
-    if result.gone:
+    if result.run is not None and step.hook is not None:
+        record.hooks[step.hook.key] = result.run
+    elif result.gone:
         record.entries.pop(step.ref.id, None)
     elif result.failure is not None:
         return

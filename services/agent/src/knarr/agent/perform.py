@@ -6,18 +6,20 @@ One step's failure never stops another (I5). What came of each step is a value; 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
 import structlog
 
 from knarr.agent.core.health import HealthStatus
+from knarr.agent.core.hooks import HookRun, Outcome
 from knarr.agent.core.leaving import dotted, json_pointer, leaving
-from knarr.agent.core.objects import Ref, Seen, seen_of
+from knarr.agent.core.objects import Seen, seen_of
 from knarr.agent.core.ownership import migrated
 from knarr.agent.core.plan import Plan, Step, failure
 from knarr.agent.core.takeover import differences, previous_manager
+from knarr.agent.hooks import HookRunner
 from knarr.agent.ports import As, Cluster
 from knarr.bundle.canonical import PROTECTED_KINDS, Object
 from knarr.bundle.header import Header, Takeover
@@ -40,6 +42,7 @@ class Result:
     gone: bool = False
     created: bool = False
     adoption: Adoption | None = None
+    run: HookRun | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,16 +56,24 @@ class Performed:
 class Performer:
     """Carries out plans. `look` gives what was last seen of an object."""
 
-    def __init__(self, cluster: Cluster, look: Look) -> None:
+    def __init__(self, cluster: Cluster, look: Look, hooks: HookRunner) -> None:
         self._cluster = cluster
         self._look = look
+        self._hooks = hooks
 
-    async def perform(self, plan: Plan, header: Header, who: As) -> Performed:
-        """All steps that can be done now."""
+    async def perform(self, plan: Plan, header: Header, runs: Mapping[str, HookRun], who: As) -> Performed:
+        """All steps that can be done now. `runs` are the hooks' newest runs."""
         results: list[Result] = []
         failed: set[ObjectId] = set()
         for _, together in groupby(plan.steps, key=_group):
             steps = list(together)
+            if steps[0].hook is not None and steps[0].action is not StepAction.UNCHANGED:
+                if failed:
+                    return Performed(results=tuple(results), waits_for="hooks wait until everything else is applied")
+                results.append(await self._hook(steps[0], plan, header, runs, who))
+                if waits := _unfinished(results[-1]):
+                    return Performed(results=tuple(results), waits_for=waits)
+                continue
             if waits := self._unmet(steps, failed):
                 return Performed(results=tuple(results), waits_for=waits)
             if steps[0].action is StepAction.PRUNE and failed:
@@ -103,6 +114,20 @@ class Performer:
         except Exception as error:
             LOG.error("a step failed in a way that must not be", object=step.ref.id, exc_info=True)
             return Result(step=step, failure=failure("KNR4090", type(error).__name__, object_id=step.ref.id))
+
+    async def _hook(self, step: Step, plan: Plan, header: Header, runs: Mapping[str, HookRun], who: As) -> Result:
+        if step.hook is None or step.failure is not None:
+            return Result(step=step, failure=step.failure)
+        known = runs.get(step.hook.key)
+        try:
+            run = await self._hooks.advance(step, plan.digest, known, header.progress_deadline_seconds, who)
+        except KnarrError as error:
+            return Result(step=step, failure=replace(failure_of(error), object_id=step.ref.id))
+        if run.outcome != Outcome.FAILED.value:
+            return Result(step=step, run=run)
+        code = "KNR4044" if run.late else "KNR4043"
+        why = run.message or "it ended without success"
+        return Result(step=step, run=run, failure=failure(code, why, object_id=step.ref.id))
 
     async def _apply(self, step: Step, who: As) -> Result:
         assert step.manifest is not None
@@ -197,9 +222,20 @@ class Performer:
         return Result(step=again, failure=failure("KNR4024", why, object_id=step.ref.id, retryable=True))
 
 
+def _group(step: Step) -> tuple[bool, bool, str, int, int]:
+    """Steps that may be done together; a hook is alone."""
+    hook = step.hook.key if step.hook is not None else ""
+    return (step.action is StepAction.PRUNE, step.action is StepAction.WAIT, hook, step.wave, step.stage)
 
-def _group(step: Step) -> tuple[bool, bool, int, int]:
-    return (step.action is StepAction.PRUNE, step.action is StepAction.WAIT, step.wave, step.stage)
+
+def _unfinished(result: Result) -> str:
+    """What is waited for because of a hook; empty when it has succeeded."""
+    if result.failure is not None:
+        return f"hook {result.step.ref.id} failed"
+    if result.run is None or result.run.outcome == Outcome.SUCCEEDED.value:
+        return ""
+    why = f": {result.run.message}" if result.run.message else ""
+    return f"waits for hook {result.step.ref.id}{why}"
 
 
 def _leaving(left: list[Result]) -> str:

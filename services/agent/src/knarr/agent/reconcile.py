@@ -19,11 +19,13 @@ from knarr.agent.agenda import Agenda
 from knarr.agent.core.budget import kind_of
 from knarr.agent.core.dependencies import circle, waits_for
 from knarr.agent.core.health import Health, HealthStatus
+from knarr.agent.core.hooks import Outcome, ids_of
 from knarr.agent.core.objects import Seen, ref_of
 from knarr.agent.core.plan import Plan, Situation, make_plan
 from knarr.agent.deliver import Delivery
 from knarr.agent.explain import Explainer, look_again_seconds, makes_pods
 from knarr.agent.holders import Holders
+from knarr.agent.hooks import HookRunner
 from knarr.agent.intent import Intent, intent_of
 from knarr.agent.keeping import Keeper
 from knarr.agent.load import Loader
@@ -79,7 +81,8 @@ class Reconciler:
         self._gatherer = Gatherer(parts.cluster, self.observer, survey := Survey(parts.cluster, parts.clock))
         self._survey = survey
         self._namespaces = Namespaces(parts.cluster)
-        self._performer = Performer(parts.cluster, self.observer.seen)
+        self._hooks = HookRunner(parts.cluster, parts.clock)
+        self._performer = Performer(parts.cluster, self.observer.seen, self._hooks)
         self._explainer = Explainer(parts.cluster, parts.clock)
         self._rehearser = Rehearser(parts.teller.cluster, parts.cluster, parts.loader, self._situate, parts.clock)
         self._holders = Holders()
@@ -157,11 +160,19 @@ class Reconciler:
     def _notice(self, identity: ObjectId, seen: Seen | None, metadata: Mapping[str, Any] | None) -> None:
         app = self._holders.of(identity) or (AppName(seen.owner) if seen is not None else self._losing(identity))
         record = self.records.get(app) if app is not None else None
-        if record is None or (entry := record.entries.get(identity)) is None:
+        if record is None:
+            return
+        if (entry := record.entries.get(identity)) is None:
+            if not record.complete:  # a hook's object, perhaps
+                self.agenda.mark(record.app)
             return
         if seen is None or (entry.mark and entry.mark != seen.mark):
             self._notes.setdefault(identity, metadata)
         self.agenda.mark(record.app)
+
+    def _losing(self, identity: ObjectId) -> AppName | None:
+        """The app that an object leaves which no bundle holds any more: it waits for its deletion to end."""
+        return next((r.app for r in self.records.values() if identity in r.entries), None)
 
     def _state_changed(self, app: AppName) -> None:
         """Apps that depend on this one look again."""
@@ -169,10 +180,6 @@ class Reconciler:
             self.agenda.mark(other)
 
     def rest(self) -> None:
-    def _losing(self, identity: ObjectId) -> AppName | None:
-        """The app that an object leaves which no bundle holds any more: it waits for its deletion to end."""
-        return next((r.app for r in self.records.values() if identity in r.entries), None)
-
         """Nothing has happened for a while: keeps no more than it needs."""
         self._survey.forget()
         self._explainer.forget()
@@ -222,10 +229,14 @@ class Reconciler:
             return
         who = _on_behalf(bundle.header)
         await self._namespaces.ensure(bundle)
+        for identity in ids_of(bundle.objects) & record.entries.keys():
+            del record.entries[identity]  # an object that has become a hook
         situation, troubles = await self._situation(record, assigned, bundle, who)
         plan = make_plan(situation)
         await self._write_ahead(record, assigned, bundle.header, packed, plan)
         await self._carry_out(record, plan, who, troubles, wanted={ref_of(o).id for o in bundle.objects})
+        if record.hooks and situation.prune_allowed and bundle.header.prune:
+            await self._clean_hooks(record, bundle, who)
         await self._explain(record, who)
         self._tell(record)
 
@@ -286,6 +297,8 @@ class Reconciler:
                 inventory=inventory,
                 live=gathered.live,
                 metadata=gathered.metadata,
+                hooks=record.hooks,
+                installed=record.applied != b"",
                 claims=elsewhere,
                 pending=frozenset(self._unknown),
                 approvals=self.intent.approvals,
@@ -317,7 +330,7 @@ class Reconciler:
     async def _carry_out(
         self, record: Record, plan: Plan, who: As, troubles: tuple[Failure, ...], *, wanted: set[ObjectId]
     ) -> None:
-        performed = await self._performer.perform(plan, record.header, who)
+        performed = await self._performer.perform(plan, record.header, record.hooks, who)
         now = self._parts.clock()
         for result in performed.results:
             if result.seen is not None:
@@ -331,6 +344,14 @@ class Reconciler:
             self.agenda.at(record.app, now + _RETRYABLE_PAUSE[0])
         self._conclude(record, plan, troubles, now)
         if record.entries != before or not plan.is_empty or record.complete:
+            await self._parts.keeper.save({APP_PREFIX + record.app: record_to_bytes(record)})
+
+    async def _clean_hooks(self, record: Record, bundle: Bundle, who: As) -> None:
+        """After their outcome is kept: else a kill in between would run them again."""
+        present = {ref_of(o).id for o in bundle.objects}
+        left = await self._hooks.cleaned(record.hooks, ids_of(bundle.objects), present, who)
+        if left != record.hooks:
+            record.hooks = left
             await self._parts.keeper.save({APP_PREFIX + record.app: record_to_bytes(record)})
 
     def _conclude(self, record: Record, plan: Plan, troubles: tuple[Failure, ...], now: float) -> None:
@@ -351,6 +372,9 @@ class Reconciler:
         for fight in record.fights.values():
             if fight.resting(now):
                 self.agenda.at(record.app, fight.until)
+        for run in record.hooks.values():
+            if run.outcome == Outcome.RUNNING.value:
+                self.agenda.at(record.app, run.since_ms / 1000 + record.header.progress_deadline_seconds)
 
     # --- removal -----------------------------------------------------------------
 
@@ -361,11 +385,14 @@ class Reconciler:
         if record is None:
             record = self.records[app] = Record(app=app, generation=self.intent.generation)
         record.generation, record.traceparent = self.intent.generation, self.intent.traceparent
-        if record.entries and not (tombstone.keep_objects or record.header.deletion is DeletionPolicy.ORPHAN):
+        keep = tombstone.keep_objects or record.header.deletion is DeletionPolicy.ORPHAN
+        if record.entries and not keep:
             await self._prune_all(record)
             if record.entries:
                 self._tell(record)
                 return
+        if not keep:
+            record.hooks = await self._hooks.cleaned(record.hooks, (), (), _on_behalf(record.header))
         bundle = BUNDLE_PREFIX + record.digest.hex()
         await self._parts.keeper.save({APP_PREFIX + app: None, **({bundle: None} if record.digest else {})})
         self.records[app] = gone = Record(app=app, generation=self.intent.generation, traceparent=record.traceparent)

@@ -12,6 +12,7 @@ import orjson
 import zstandard
 
 from knarr.agent.core.drift import Fight
+from knarr.agent.core.hooks import HookRun, runs_from_json, runs_to_json
 from knarr.agent.core.inventory import Entry, entries_from_json, entries_to_json
 from knarr.bundle.header import Header, header_from_json, header_to_json
 from knarr.pipeline.errors import rejected
@@ -63,7 +64,7 @@ class Record:
     fights: dict[ObjectId, Fight] = field(default_factory=dict)
     attempts: int = 0
     reasons: dict[ObjectId, str] = field(default_factory=dict)
-    hooks_done: dict[ObjectId, str] = field(default_factory=dict)
+    hooks: dict[str, HookRun] = field(default_factory=dict)
 
 
 def record_to_bytes(record: Record) -> bytes:
@@ -83,7 +84,7 @@ def record_to_bytes(record: Record) -> bytes:
         "traceparent": record.traceparent,
         "complete": record.complete,
         "drift": [{f.name: _plain(getattr(d, f.name)) for f in fields(d)} for d in record.drift],
-        "hooks_done": record.hooks_done,
+        "hooks": runs_to_json(record.hooks),
     }
     return zstandard.ZstdCompressor(level=3).compress(orjson.dumps(document))
 
@@ -106,7 +107,7 @@ def record_from_bytes(data: bytes) -> Record:
             traceparent=found["traceparent"],
             complete=found["complete"],
             drift=tuple(DriftEntry(**{**d, "paths": tuple(d["paths"])}) for d in found["drift"]),
-            hooks_done={ObjectId(k): v for k, v in found["hooks_done"].items()},
+            hooks=runs_from_json(found.get("hooks", {})),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise rejected("KNR4008", f"an app's record cannot be read: {type(error).__name__}") from error

@@ -12,6 +12,7 @@ from typing import Any
 
 from knarr.agent.core.budget import approval_for, deletions, over_budget, untouchable
 from knarr.agent.core.health import HealthStatus
+from knarr.agent.core.hooks import Hook, HookRun, Phase, hooks_of, ids_of, is_hook, marked
 from knarr.agent.core.ignored import owned_by_others, pointers_for, yielding
 from knarr.agent.core.inventory import Entry, Inventory, content_of, is_settled, ref_to
 from knarr.agent.core.objects import Ref, Seen, ref_of
@@ -49,6 +50,7 @@ class Step:
     failure: Failure | None = None
     content: bytes = b""
     mark: bytes = b""
+    hook: Hook | None = field(default=None, repr=False, compare=False)
     manifest: Object | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -84,7 +86,8 @@ class Situation:
     `live` knows every object of bundle and inventory that exists. `claims` are the objects that other assigned apps'
     bundles hold, `pending` the apps whose new bundle is not known yet; `prune_allowed` is false while there are such.
     `resting` are fought-over objects. `metadata` (with managedFields) is known of live objects that are not as they
-    were applied and of which the app ignores fields.
+    were applied and of which the app ignores fields. `hooks` are the newest runs; `installed` is true once a bundle
+    was applied whole.
     """
 
     app: AppName
@@ -94,6 +97,8 @@ class Situation:
     inventory: Inventory
     live: Mapping[ObjectId, Seen]
     metadata: Mapping[ObjectId, Mapping[str, Any]] = field(default_factory=dict)
+    hooks: Mapping[str, HookRun] = field(default_factory=dict)
+    installed: bool = False
     claims: Mapping[ObjectId, AppName] = field(default_factory=dict)
     pending: frozenset[AppName] = frozenset()
     approvals: tuple[Approval, ...] = ()
@@ -108,7 +113,7 @@ def make_plan(situation: Situation) -> Plan:
     wanted: set[ObjectId] = set()
     waiting: list[Step] = []
     place: tuple[int, int] | None = None
-    for manifest in in_apply_order(situation.objects):
+    for manifest in in_apply_order(o for o in situation.objects if not is_hook(o)):
         step = _apply_step(situation, manifest)
         if place is not None and (step.wave, step.stage) != place:
             steps += _waits(waiting, new_wave=step.wave != place[0])
@@ -117,8 +122,25 @@ def make_plan(situation: Situation) -> Plan:
         steps.append(step)
         waiting.append(step)
         wanted.add(step.ref.id)
-    removals, held = _removals(situation, wanted)
-    return Plan(app=situation.app, digest=situation.digest, steps=(*steps, *removals), held=held)
+    removals, held = _removals(situation, wanted | ids_of(situation.objects))
+    before, after = _hooks(situation, Phase.PRE), _hooks(situation, Phase.POST)
+    steps = [*before, *steps, *removals, *after]
+    return Plan(app=situation.app, digest=situation.digest, steps=tuple(steps), held=held)
+
+
+def _hooks(situation: Situation, phase: Phase) -> list[Step]:
+    due = hooks_of(situation.objects, installed=situation.installed)
+    return [_hook_step(situation, hook) for hook in due if hook.phase is phase]
+
+
+def _hook_step(situation: Situation, hook: Hook) -> Step:
+    step = Step(action=StepAction.HOOK, ref=hook.ref, wave=hook.weight, reason=f"{hook.phase.value} hook", hook=hook)
+    run = situation.hooks.get(hook.key)
+    if run is not None and run.is_over(situation.digest):
+        return replace(step, action=StepAction.UNCHANGED, reason=f"{hook.phase.value} hook has run for this bundle")
+    if holder := situation.claims.get(hook.ref.id):
+        return _skipped(step, "KNR4021", f"app {holder} of this cluster holds it")
+    return replace(step, manifest=owned(marked(hook.manifest, situation.digest, hook.phase), situation.app))
 
 
 def _apply_step(situation: Situation, plain: Object) -> Step:

@@ -1,0 +1,200 @@
+"""Hooks: objects of a bundle that run at a point of its delivery instead of staying, ours and Helm's.
+
+Pure: which hooks there are, which of them are due, and what a hook's object says of its run. `hooks` (the flow) acts.
+A hook runs once per bundle digest. Hooks of Helm for which a control loop has no moment (tests, deletion, rollback)
+are left out; `crd-install` is an ordinary object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any
+
+from knarr.agent.core.health import HealthStatus, health_of
+from knarr.agent.core.objects import Kind, Ref, ref_of
+from knarr.agent.core.ordering import stage_of, wave_of
+from knarr.bundle.canonical import Object
+from knarr.pipeline.names import HOOK_ANNOTATION, HOOK_DELETE_ANNOTATION, ObjectId
+
+HELM_HOOK = "helm.sh/hook"
+HELM_WEIGHT = "helm.sh/hook-weight"
+HELM_DELETE = "helm.sh/hook-delete-policy"
+RUN_ANNOTATION = "knarr.dev/hook-run"
+BEFORE_CREATION = "before-hook-creation"
+_RUN_TO_COMPLETION = frozenset({Kind("batch", "Job"), Kind("", "Pod")})
+_ORDINARY = frozenset({"crd-install"})
+_MAX_WEIGHT = 1_000_000
+
+
+class Phase(Enum):
+    """When a hook runs: before anything of the bundle is applied, or once all of it is."""
+
+    PRE = "pre-apply"
+    POST = "post-apply"
+
+
+class Outcome(Enum):
+    """What became of a hook's run."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+# What an annotation's word means: the phase, and whether it runs at the first apply and at later ones.
+_WORDS: Mapping[str, tuple[Phase, bool, bool]] = {
+    Phase.PRE.value: (Phase.PRE, True, True),
+    Phase.POST.value: (Phase.POST, True, True),
+    "pre-install": (Phase.PRE, True, False),
+    "pre-upgrade": (Phase.PRE, False, True),
+    "post-install": (Phase.POST, True, False),
+    "post-upgrade": (Phase.POST, False, True),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """One hook at one phase. `policies` say when its object is deleted."""
+
+    phase: Phase
+    weight: int
+    policies: frozenset[str]
+    manifest: Object
+
+    @property
+    def ref(self) -> Ref:
+        """Its object."""
+        return ref_of(self.manifest)
+
+    @property
+    def key(self) -> str:
+        """Under which its run is remembered: an object may be a hook of both phases."""
+        return f"{self.phase.value} {self.ref.id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookRun:
+    """What is known of a hook's newest run. `uid` is empty when its object does not exist (any more)."""
+
+    digest: str
+    outcome: str
+    object_id: str
+    api_version: str
+    uid: str = ""
+    since_ms: int = 0
+    message: str = ""
+    late: bool = False
+    policies: tuple[str, ...] = ()
+
+    def is_over(self, digest: bytes) -> bool:
+        """Whether it has succeeded for this bundle."""
+        return self.digest == digest.hex() and self.outcome == Outcome.SUCCEEDED.value
+
+    @property
+    def leaves(self) -> bool:
+        """Whether its delete policy wants its object gone now."""
+        return bool(self.uid) and f"hook-{self.outcome}" in self.policies
+
+
+def is_hook(manifest: Mapping[str, Any]) -> bool:
+    """Whether the object is a hook, also one that is never run: it is no part of the inventory."""
+    words = _words(manifest)
+    return bool(words) and not words & _ORDINARY
+
+
+def hooks_of(objects: Iterable[Object], *, installed: bool) -> tuple[Hook, ...]:
+    """The hooks that are due for a bundle, in the order in which they run within their phase."""
+    found = [
+        _hook(manifest, phase)
+        for manifest in objects
+        if is_hook(manifest)
+        for phase in Phase
+        if any(_applies(word, phase, installed=installed) for word in _words(manifest))
+    ]
+    return tuple(sorted(found, key=lambda h: (h.weight, stage_of(h.ref.of_kind), h.ref.id)))
+
+
+def runs_to_completion(ref: Ref) -> bool:
+    """Whether the object's end is waited for; any other hook is done once it is applied."""
+    return ref.of_kind in _RUN_TO_COMPLETION
+
+
+def outcome_of(found: Mapping[str, Any], ref: Ref) -> tuple[Outcome, str]:
+    """What a hook's live object says of its run, with a line for a person."""
+    if not runs_to_completion(ref):
+        return Outcome.SUCCEEDED, ""
+    if ref.kind == "Pod" and (found.get("status") or {}).get("phase") not in ("Succeeded", "Failed"):
+        return Outcome.RUNNING, health_of(found, "", "Pod").message
+    health = health_of(found, ref.of_kind.group, ref.kind)
+    match health.status:
+        case HealthStatus.CURRENT:
+            return Outcome.SUCCEEDED, ""
+        case HealthStatus.FAILED:
+            return Outcome.FAILED, health.message
+    return Outcome.RUNNING, health.message
+
+
+def marked(manifest: Object, digest: bytes, phase: Phase) -> Object:
+    """The manifest with the run that it belongs to: so that a run is recognised after a kill at any instant."""
+    metadata = manifest.get("metadata") or {}
+    annotations = {**(metadata.get("annotations") or {}), RUN_ANNOTATION: run_name(digest, phase)}
+    return {**manifest, "metadata": {**metadata, "annotations": annotations}}
+
+
+def run_name(digest: bytes, phase: Phase) -> str:
+    """The value of the annotation."""
+    return f"{digest.hex()[:32]}.{phase.value}"
+
+
+def runs_to_json(runs: Mapping[str, HookRun]) -> dict[str, Any]:
+    """For the store."""
+    return {key: asdict(run) for key, run in runs.items()}
+
+
+def runs_from_json(found: Mapping[str, Any]) -> dict[str, HookRun]:
+    """From the store."""
+    return {key: HookRun(**{**run, "policies": tuple(run["policies"])}) for key, run in found.items()}
+
+
+def ids_of(objects: Iterable[Object]) -> frozenset[ObjectId]:
+    """The hooks among the objects, due or not."""
+    return frozenset(ref_of(o).id for o in objects if is_hook(o))
+
+
+def _hook(manifest: Object, phase: Phase) -> Hook:
+    annotations = _annotations(manifest)
+    listed = annotations.get(HOOK_DELETE_ANNOTATION) or annotations.get(HELM_DELETE) or BEFORE_CREATION
+    return Hook(phase=phase, weight=_weight(manifest), policies=_split(str(listed)), manifest=manifest)
+
+
+def _weight(manifest: Mapping[str, Any]) -> int:
+    said = _annotations(manifest).get(HELM_WEIGHT)
+    if said is None:
+        return wave_of(manifest)
+    try:
+        return max(-_MAX_WEIGHT, min(_MAX_WEIGHT, int(str(said))))
+    except ValueError:
+        return 0
+
+
+def _applies(word: str, phase: Phase, *, installed: bool) -> bool:
+    known = _WORDS.get(word)
+    if known is None:
+        return False
+    at, first, later = known
+    return at is phase and (later if installed else first)
+
+
+def _words(manifest: Mapping[str, Any]) -> frozenset[str]:
+    annotations = _annotations(manifest)
+    return _split(str(annotations.get(HOOK_ANNOTATION) or annotations.get(HELM_HOOK) or ""))
+
+
+def _annotations(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    return (manifest.get("metadata") or {}).get("annotations") or {}
+
+
+def _split(text: str) -> frozenset[str]:
+    return frozenset(t.strip() for t in text.split(",")) - {""}
