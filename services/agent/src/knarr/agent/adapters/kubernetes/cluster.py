@@ -120,8 +120,8 @@ class KubernetesCluster:
         status, found = await self.session.ask(
             "PATCH", f"{path}?{query}", body=manifest, content_type=APPLY, who=who, identity=ref.id
         )
-        if ref.of_kind == _DEFINITION:
-            self._discovery.forget()
+        if ref.of_kind == _DEFINITION and not dry_run:
+            self._discovery.expect(str((manifest.get("spec") or {}).get("group", "")))
         return Applied(found=found, created=status == 201)
 
     async def delete(self, ref: Ref, *, uid: str, who: As = AGENT) -> Object | None:

@@ -17,6 +17,8 @@ _ACCEPT = (
     "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json"
 )
 _AGAIN_SECONDS = 1.0
+_APPEARS_SECONDS = 10.0  # an established definition shows up in discovery a moment later, under load a second or two
+_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +39,27 @@ class Discovery:
         self._known: dict[Kind, Resource] = {}
         self._read_at = float("-inf")
         self._reading = asyncio.Lock()
+        self._expected: dict[str, float] = {}
 
-    async def find(self, kind: Kind) -> Resource | None:
-        """How the kind is served; None when it is not."""
-        if kind not in self._known:
+    async def find(self, kind: Kind, version: str = "") -> Resource | None:
+        """How the kind is served; None when it is not. Waits for what a definition applied just now will bring."""
+        while not self._serves(kind, version):
             async with self._reading:
-                if kind not in self._known and self._clock() - self._read_at >= _AGAIN_SECONDS:
+                is_expected = self._clock() < self._expected.get(kind.group, 0.0)
+                if not self._serves(kind, version) and (is_expected or self._clock() - self._read_at >= _AGAIN_SECONDS):
                     await self._read()
+            if self._serves(kind, version) or not is_expected:
+                break
+            await asyncio.sleep(_POLL_SECONDS)
         return self._known.get(kind)
+
+    def _serves(self, kind: Kind, version: str) -> bool:
+        known = self._known.get(kind)
+        return known is not None and (not version or version in known.versions)
 
     async def path(self, kind: Kind, version: str, namespace: str, name: str = "") -> str:
         """The URL path of a collection or object. KNR4010 when kind or version is not served."""
-        resource = await self.find(kind)
+        resource = await self.find(kind, version)
         if resource is None or (version and version not in resource.versions):
             what = f"{kind.kind} in {kind.group or 'core'}{'/' + version if version else ''}"
             raise rejected("KNR4010", f"{what} is not served", object_id=ObjectId(""))
@@ -62,9 +73,10 @@ class Discovery:
         resource = await self.find(kind)
         return resource is not None and resource.namespaced
 
-    def forget(self) -> None:
-        """A definition changed: look again when next asked for an unknown kind."""
+    def expect(self, group: str) -> None:
+        """A definition of this group was applied: look again when next asked, and have some patience."""
         self._read_at = float("-inf")
+        self._expected[group] = self._clock() + _APPEARS_SECONDS
 
     async def _read(self) -> None:
         answers = [(await self._session.ask("GET", path, accept=_ACCEPT))[1] for path in ("/api", "/apis")]
