@@ -33,6 +33,8 @@ class Person:
     said: list[str] = field(default_factory=list)
     # Further lines of the app's knarr.yaml.
     policy: str = ""
+    # Further files of the app.
+    manifests: dict[str, str] = field(default_factory=dict)
 
     @staticmethod
     def at(folder: Path) -> Person:
@@ -43,15 +45,19 @@ class Person:
         return person
 
     def commit(self, value: str) -> str:
-        """The app's one ConfigMap gets a new value."""
+        """The app's ConfigMap gets a new value."""
+        return self.repository.commit(self.files(value), message=value)
+
+    def files(self, value: str) -> dict[str, str]:
+        """The fleet: one app called like the namespace."""
         app = f"apps/{self.namespace}"
         manifest = f"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: settings\ndata:\n  value: {value}\n"
-        files = {
+        return {
             "fleet.yaml": _FLEET,
             f"{app}/knarr.yaml": _APP.format(namespace=self.namespace) + self.policy,
             f"{app}/settings.yaml": manifest,
+            **{f"{app}/{name}": text for name, text in self.manifests.items()},
         }
-        return self.repository.commit(files, message=value)
 
     def kubeconfig(self, **contexts: KubeCluster) -> Path:
         """One file with these contexts; their names in capitals and with an underscore, as people have them."""

@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from cli.tests.person import Person, api_of, until
 from knarr.agent.settings import from_environment
-from knarr.bundle.header import Header
-from knarr.bundle.packing import make_bundle
-from knarr.cli.roles import needs_of
+from knarr.cli.rbac import rbac
 from knarr.local.kube import KubeCluster
 from tests.charts.chart import (
     AGENT_CHART,
@@ -233,18 +232,39 @@ async def test_an_agent_works_with_the_rights_of_the_chart(helm: Helm, cluster: 
         await person.arrives("first", cluster)
 
 
+_WORKLOAD = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: registry.example/web:1}]}
+"""
+_READER = """
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: reader}
+rules: [{apiGroups: [""], resources: [endpoints], verbs: [get, watch]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: reader}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: reader}
+subjects: [{kind: ServiceAccount, name: default}]
+"""
+
+
 async def test_an_agent_with_least_privilege_does_what_its_apps_service_account_may_and_no_more(
     helm: Helm, cluster: KubeCluster, person: Person
 ) -> None:
+    person.manifests.update({"workload.yaml": _WORKLOAD, "reader.yaml": _READER})
+    person.commit("first")
     await namespace(cluster, NAMESPACE)
     await namespace(cluster, person.namespace)
-    settings = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": "settings", "namespace": person.namespace},
-    }
-    needs = needs_of(make_bundle(Header(app="home", namespace=person.namespace), [settings]), "deployer")
-    for document in (*needs.account, *helm.render({**MINIMAL, **needs.agent}, release="least")):
+    roles, values = await _printed(person), await _printed(person, "--chart-values")
+    for document in (*roles, *helm.render({**MINIMAL, **values[0]}, release="least")):
         status, answer = await apply(cluster, document)
         assert status in (200, 201), answer
     kubeconfig = await kubeconfig_of(cluster, "least", person.folder)
@@ -252,15 +272,40 @@ async def test_an_agent_with_least_privilege_does_what_its_apps_service_account_
 
     async with person.up(options) as session:
 
-        async def refused() -> bool:
+        async def placed() -> list[Document]:
             rows = await asyncio.to_thread(lambda: api_of(session).items("clusters", expand="apps"))
-            failures = [f["code"] for row in rows for p in row["placements"] for f in p["failures"]]
-            return "KNR4011" in failures
+            return [placement for row in rows for placement in row["placements"]]
+
+        async def refused() -> bool:
+            return "KNR4011" in [f["code"] for p in await placed() for f in p["failures"]]
+
+        async def healthy() -> bool:
+            return [p["standing"] for p in await placed()] == ["healthy"]
 
         await until("an app that names no service account being refused", refused)
         assert await person.value_in(cluster) is None
         person.policy = "serviceAccount: deployer\n"
         person.commit("second")
         await person.arrives("second", cluster)
-        person.commit("third")
+        await until("the workload, the role and its binding", healthy)
+        del person.manifests["reader.yaml"]
+        person.repository.commit({f"apps/{person.namespace}/reader.yaml": None, **person.files("third")})
         await person.arrives("third", cluster)
+        gone = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{person.namespace}/roles/reader"
+
+        async def pruned() -> bool:
+            return (await cluster.request("GET", gone))[0] == 404
+
+        await until("what the commit took away being deleted", pruned)
+
+
+async def _printed(person: Person, *options: str) -> list[Document]:
+    """What `knarr rbac` prints for the fleet as it is now."""
+    folder = person.folder / "work-tree"
+    for name, text in person.files("first").items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    words = [person.namespace, "--fleet", str(folder), "--service-account", "deployer", *options]
+    done = await asyncio.to_thread(lambda: CliRunner().invoke(rbac, words))
+    assert done.exit_code == 0, done.output
+    return list(yaml.safe_load_all(done.stdout))

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from knarr.agent.core.causes import has_pods, has_replica_sets
+from knarr.agent.core.objects import Kind
 from knarr.bundle.packing import Bundle
 from knarr.pipeline.errors import rejected
 
@@ -48,7 +50,7 @@ def needs_of(bundle: Bundle, service_account: str) -> Needs:
     for namespace in sorted({t.namespace for t in things}):
         here = [t for t in things if t.namespace == namespace]
         objects = [o for o, t in zip(bundle.objects, things, strict=True) if t.namespace == namespace]
-        rules = [*_rules(here, prunes=header.prune), *_granted(objects)]
+        rules = [*_rules(here, prunes=header.prune), *_looking(objects), *_granted(objects)]
         documents += _role(f"knarr-{header.app}", namespace, rules, who)
     return Needs(account=tuple(documents), agent=_agent(things, who), guessed=_guessed(bundle.objects, plurals))
 
@@ -127,6 +129,17 @@ def _rules(things: Sequence[_Thing], *, prunes: bool) -> list[Document]:
             rules.append(
                 {"apiGroups": [group], "resources": [resource], "resourceNames": names, "verbs": ["get", "patch"]}
             )
+    return rules
+
+
+def _looking(objects: Iterable[Mapping[str, Any]]) -> list[Document]:
+    """Why a workload does not become ready, its pods say; the agent reads them as the service account."""
+    kinds = {Kind(_group(one), str(one["kind"])) for one in objects}
+    rules: list[Document] = []
+    if any(has_pods(kind) for kind in kinds):
+        rules.append({"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]})
+    if any(has_replica_sets(kind) for kind in kinds):
+        rules.append({"apiGroups": ["apps"], "resources": ["replicasets"], "verbs": ["list"]})
     return rules
 
 
