@@ -67,6 +67,10 @@ unit: setup ## pure logic and flows over checked fakes (needs nothing)
 it: setup kube helm ## adapters and charts against real NATS, PostgreSQL, Git, Kubernetes, helm (built on first use)
 	$(PYTEST) $(PARALLEL) $(wildcard $(MEMBERS:%=%/tests/integration)) tests/charts
 
+.PHONY: charts
+charts: setup kube helm ## the agent's chart on a real API server (also part of `it`)
+	$(PYTEST) tests/charts
+
 pipeline: setup kube jaeger ## the whole, as real processes (builds Kubernetes and Jaeger on first use)
 	$(PYTEST) $(PARALLEL) tests/pipeline tests/faults
 
