@@ -15,7 +15,7 @@ pytestmark = pytest.mark.kube
 NAMESPACE = "hooks"
 
 
-def hook(name: str, fate: Fate = Fate.READY, **annotations: str) -> dict[str, Any]:
+def hook(name: str, annotations: dict[str, str], fate: Fate = Fate.READY) -> dict[str, Any]:
     template = {
         "metadata": {"annotations": {FATE_KEY: fate.value}},
         "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "task:1"}]},
@@ -30,8 +30,8 @@ def hook(name: str, fate: Fate = Fate.READY, **annotations: str) -> dict[str, An
 
 async def test_hooks_of_helm_and_ours(kube_controllers_cluster: KubeCluster) -> None:
     async with kube_bench(kube_controllers_cluster, NAMESPACE) as b:
-        migrate = hook("migrate", **{"helm.sh/hook": "pre-install,pre-upgrade"})
-        gone = hook("gone", **{"knarr.dev/hook": "post-apply", "knarr.dev/hook-delete-policy": "hook-succeeded"})
+        migrate = hook("migrate", {"helm.sh/hook": "pre-install,pre-upgrade"})
+        gone = hook("gone", {"knarr.dev/hook": "post-apply", "knarr.dev/hook-delete-policy": "hook-succeeded"})
         b.assign(b.bundle("shop", migrate, gone, config_map("a", NAMESPACE, x="1")))
         await b.healthy("shop")
         first = await b.hand.get("jobs", "migrate")
@@ -39,7 +39,7 @@ async def test_hooks_of_helm_and_ours(kube_controllers_cluster: KubeCluster) -> 
         assert first["status"]["succeeded"] == 1
         await b.hand.until("jobs", "gone", lambda found: found is None)
 
-        failing = hook("migrate", Fate.FAILED, **{"helm.sh/hook": "pre-install,pre-upgrade"})
+        failing = hook("migrate", {"helm.sh/hook": "pre-install,pre-upgrade"}, Fate.FAILED)
         b.assign(b.bundle("shop", failing, config_map("a", NAMESPACE, x="2")))
         failure = await b.failure("shop", "KNR4043")
         assert failure.object_id == f"batch/Job/{NAMESPACE}/migrate"

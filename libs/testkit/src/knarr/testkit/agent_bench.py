@@ -14,6 +14,7 @@ from nacl.signing import SigningKey
 from knarr.agent.adapters.simulated.cluster import SimulatedCluster
 from knarr.agent.adapters.simulated.store import FolderStore
 from knarr.agent.agent import Agent, Identity
+from knarr.agent.main import load_expressions
 from knarr.agent.start import Trust
 from knarr.bundle.packing import Bundle
 from knarr.pipeline.assignment import AssignedApp
@@ -104,7 +105,7 @@ async def bench(
         store = stack.enter_context(closing(FolderStore(folder / "agent")))
         trust = Trust(epoch=epoch, keys=(bytes(SIGNER.verify_key),))
         identity = Identity(cluster="c1", trust=trust, adopt=adopt, heartbeat_seconds=0.5)
-        agent = Agent(identity=identity, cluster=cluster, store=store, hub=hub)
+        agent = Agent(identity=identity, cluster=cluster, store=store, hub=hub, expressions=load_expressions)
         running = asyncio.ensure_future(agent.run())
         try:
             started = asyncio.ensure_future(agent.started.wait())

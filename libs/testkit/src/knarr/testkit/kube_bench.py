@@ -16,6 +16,7 @@ from nacl.signing import SigningKey
 
 from knarr.agent.adapters.kubernetes import KubernetesCluster, SecretStore, credentials
 from knarr.agent.agent import Agent, Identity
+from knarr.agent.main import load_expressions
 from knarr.agent.ports import Store
 from knarr.agent.start import Trust
 from knarr.bundle.packing import Bundle
@@ -204,7 +205,9 @@ async def kube_bench(
         kept = store(SecretStore(cluster, f"{namespace}-agent"))
         trust = Trust(epoch=epoch, keys=(bytes(SIGNER.verify_key),))
         identity = Identity(cluster="c1", trust=trust, adopt=adopt, heartbeat_seconds=0.5)
-        agent = Agent(identity=identity, cluster=cluster, store=kept, hub=hub, clock=clock)
+        agent = Agent(
+            identity=identity, cluster=cluster, store=kept, hub=hub, expressions=load_expressions, clock=clock
+        )
         running = asyncio.ensure_future(agent.run())
         try:
             await _started(agent, running)

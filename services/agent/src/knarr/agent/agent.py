@@ -11,9 +11,10 @@ import structlog
 
 from knarr.agent.core.receive import FEATURES, Pinned
 from knarr.agent.deliver import Tracer
+from knarr.agent.judge import Judge
 from knarr.agent.keeping import Keeper
 from knarr.agent.load import Loader
-from knarr.agent.ports import Cluster, ClusterIdentity, Hub, Store
+from knarr.agent.ports import Cluster, ClusterIdentity, Expressions, Hub, Store
 from knarr.agent.publish import Publisher
 from knarr.agent.receive import Opened, Receiver
 from knarr.agent.reconcile import Parts, Reconciler
@@ -47,6 +48,7 @@ class Agent:
     cluster: Cluster
     store: Store
     hub: Hub
+    expressions: Callable[[], Expressions]
     clock: Callable[[], float] = time.time
     reconciler: Reconciler | None = None
     publisher: Publisher | None = None
@@ -93,7 +95,14 @@ class Agent:
             tracer=Tracer(cluster=self.identity.cluster, share=self.identity.trace_share),
             clock=self.clock,
         )
-        parts = Parts(cluster=self.cluster, keeper=self.keeper, loader=self.loader, teller=teller, clock=self.clock)
+        parts = Parts(
+            cluster=self.cluster,
+            keeper=self.keeper,
+            loader=self.loader,
+            teller=teller,
+            clock=self.clock,
+            judge=Judge(self.expressions),
+        )
         self.reconciler = Reconciler(parts, tasks, memory.pin, memory.records)
         return self.reconciler
 

@@ -13,7 +13,7 @@ from knarr.agent.adapters.simulated.cluster import SimulatedCluster
 from knarr.agent.adapters.simulated.store import FolderStore
 from knarr.agent.agent import Agent, Identity
 from knarr.agent.metrics import publish_metrics
-from knarr.agent.ports import Cluster, Store
+from knarr.agent.ports import Cluster, Expressions, Store
 from knarr.agent.settings import AgentSettings, from_environment
 from knarr.messaging.broker import Broker, BrokerSettings
 from knarr.service.health import health_server
@@ -36,7 +36,14 @@ async def agent_of(settings: AgentSettings) -> AsyncIterator[Agent]:
             trace_share=settings.trace_share,
             heartbeat_seconds=settings.heartbeat_seconds,
         )
-        yield Agent(identity=identity, cluster=cluster, store=store, hub=hub)
+        yield Agent(identity=identity, cluster=cluster, store=store, hub=hub, expressions=load_expressions)
+
+
+def load_expressions() -> Expressions:
+    """The library is large: it is imported when the first app brings a rule."""
+    from knarr.agent.adapters.cel import CelExpressions
+
+    return CelExpressions()
 
 
 @asynccontextmanager

@@ -14,7 +14,8 @@ from typing import Any
 
 import structlog
 
-from knarr.agent.core.objects import Kind, Seen, ref_of, seen_of, version_number, watched_in_full
+from knarr.agent.core.objects import Kind, Seen, ref_of, version_number
+from knarr.agent.judge import Judge
 from knarr.agent.ports import EventType, Reading, Selection, WatchExpired
 from knarr.pipeline.errors import KnarrError, retryable
 from knarr.pipeline.names import OWNER_LABEL, ObjectId, object_id, split_object_id
@@ -38,8 +39,9 @@ class _Watched:
 class Observer:
     """Owned by reconcile. Tasks run in the given group until it ends."""
 
-    def __init__(self, cluster: Reading, tasks: asyncio.TaskGroup, notice: Notice) -> None:
+    def __init__(self, cluster: Reading, tasks: asyncio.TaskGroup, notice: Notice, judge: Judge) -> None:
         self._cluster = cluster
+        self._judge = judge
         self._tasks = tasks
         self._notice = notice
         self._kinds: dict[Kind, _Watched] = {}
@@ -51,6 +53,14 @@ class Observer:
             if not watched.ready.is_set():
                 await _ready(watched)
         return {w.kind: w.trouble for w in wanted if w.trouble is not None}
+
+    def again(self, kinds: Iterable[Kind]) -> None:
+        """Reads these kinds anew, if they are watched: what their objects mean has changed. `ensure` waits for it."""
+        for watched in [self._kinds[kind] for kind in kinds if kind in self._kinds]:
+            if watched.task is not None:
+                watched.task.cancel()
+            watched.ready.clear()
+            watched.task = self._tasks.create_task(self._follow(watched), name=f"watch-{watched.kind.kind}")
 
     def seen(self, identity: ObjectId) -> Seen | None:
         """What is known of an object that carries our label."""
@@ -82,7 +92,7 @@ class Observer:
         return watched
 
     async def _follow(self, watched: _Watched) -> None:
-        what = Selection(kind=watched.kind, label=OWNER_LABEL, metadata_only=not watched_in_full(watched.kind))
+        what = Selection(kind=watched.kind, label=OWNER_LABEL, metadata_only=not self._judge.in_full(watched.kind))
         version, pause = "", 0.2
         while True:
             try:
@@ -123,8 +133,8 @@ class Observer:
 
     def _changed(self, watched: _Watched, found: Mapping[str, Any]) -> ObjectId:
         identity = _identity(watched.kind, found)
-        seen = seen_of(found, watched.kind)
-        if _keep_newer(watched, identity, seen):
+        seen = self._judge.seen(found, watched.kind)
+        if _keep_newer(watched, identity, seen, anew=not watched.ready.is_set()):
             self._notice(identity, seen, found.get("metadata"))
         return identity
 
@@ -146,9 +156,10 @@ async def _ready(watched: _Watched) -> None:
         raise retryable("KNR4012", f"listing {watched.kind.kind} objects takes too long") from error
 
 
-def _keep_newer(watched: _Watched, identity: ObjectId, seen: Seen) -> bool:
+def _keep_newer(watched: _Watched, identity: ObjectId, seen: Seen, *, anew: bool = False) -> bool:
+    """Whether it says more than what is known; `anew`, the same version too may be judged otherwise."""
     known = watched.seen.get(identity)
-    if known is not None and known.version >= seen.version and known.uid == seen.uid:
+    if known is not None and known.uid == seen.uid and known.version >= seen.version + anew:
         return False
     watched.seen[identity] = seen if known is None else _sharing(seen, known)
     return True

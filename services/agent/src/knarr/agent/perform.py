@@ -20,6 +20,7 @@ from knarr.agent.core.ownership import migrated
 from knarr.agent.core.plan import Plan, Step, failure
 from knarr.agent.core.takeover import differences, previous_manager
 from knarr.agent.hooks import HookRunner
+from knarr.agent.judge import Judge
 from knarr.agent.ports import As, Cluster
 from knarr.bundle.canonical import PROTECTED_KINDS, Object
 from knarr.bundle.header import Header, Takeover
@@ -56,8 +57,9 @@ class Performed:
 class Performer:
     """Carries out plans. `look` gives what was last seen of an object."""
 
-    def __init__(self, cluster: Cluster, look: Look, hooks: HookRunner) -> None:
+    def __init__(self, cluster: Cluster, look: Look, hooks: HookRunner, judge: Judge) -> None:
         self._cluster = cluster
+        self._judge = judge
         self._look = look
         self._hooks = hooks
 
@@ -132,11 +134,13 @@ class Performer:
     async def _apply(self, step: Step, who: As) -> Result:
         assert step.manifest is not None
         done = await self._cluster.apply(step.manifest, force=step.force, who=who)
-        return Result(step=step, seen=seen_of(done.found, step.ref.of_kind), created=done.created)
+        return Result(step=step, seen=self._judge.seen(done.found, step.ref.of_kind), created=done.created)
 
     async def _prune(self, step: Step, who: As) -> Result:
         seen = self._look(step.ref.id)
         if seen is None:
+            if not step.uid and not await self._cluster.serves(step.ref.of_kind):
+                return Result(step=step, gone=True)  # written ahead, and it could never be created
             found = await self._cluster.get(step.ref, metadata_only=True, who=who)
             if found is None:
                 return Result(step=step, gone=True)
@@ -182,7 +186,7 @@ class Performer:
             differences=differences(live, done.found),
             previous_manager=previous_manager(metadata),
         )
-        return Result(step=step, seen=seen_of(done.found, step.ref.of_kind), adoption=adopted)
+        return Result(step=step, seen=self._judge.seen(done.found, step.ref.of_kind), adoption=adopted)
 
     async def _left_out(self, step: Step, who: As) -> Result:
         """A step that writes nothing; of an object that is not taken over, the report tells how it differs."""

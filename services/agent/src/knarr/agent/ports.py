@@ -6,7 +6,7 @@ knarr.testkit.cluster_conformance; it runs on both adapters.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
@@ -134,6 +134,14 @@ class Writing(Protocol):
 
 class Cluster(Reading, Writing, Protocol):
     """One Kubernetes cluster."""
+
+
+class Expressions(Protocol):
+    """Evaluates the expressions of apps' health rules, under a budget."""
+
+    def about(self, found: Mapping[str, Any]) -> Callable[[str], object]:
+        """Asks of one live object, named `object`. The answer raises NotThereYet for a field that it lacks, KNR4042."""
+        ...
 
 
 class Store(Protocol):

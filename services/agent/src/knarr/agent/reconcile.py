@@ -27,6 +27,7 @@ from knarr.agent.explain import Explainer, look_again_seconds, makes_pods
 from knarr.agent.holders import Holders
 from knarr.agent.hooks import HookRunner
 from knarr.agent.intent import Intent, intent_of
+from knarr.agent.judge import Judge
 from knarr.agent.keeping import Keeper
 from knarr.agent.load import Loader
 from knarr.agent.namespaces import Namespaces
@@ -65,6 +66,7 @@ class Parts:
     loader: Loader
     teller: Teller
     clock: Callable[[], float]
+    judge: Judge
 
 
 class Reconciler:
@@ -77,12 +79,12 @@ class Reconciler:
         self.records = records
         self.intent = Intent()
         self.agenda = Agenda(parts.clock)
-        self.observer = Observer(parts.cluster, tasks, self._notice)
+        self.observer = Observer(parts.cluster, tasks, self._notice, parts.judge)
         self._gatherer = Gatherer(parts.cluster, self.observer, survey := Survey(parts.cluster, parts.clock))
         self._survey = survey
         self._namespaces = Namespaces(parts.cluster)
         self._hooks = HookRunner(parts.cluster, parts.clock)
-        self._performer = Performer(parts.cluster, self.observer.seen, self._hooks)
+        self._performer = Performer(parts.cluster, self.observer.seen, self._hooks, parts.judge)
         self._explainer = Explainer(parts.cluster, parts.clock)
         self._rehearser = Rehearser(parts.teller.cluster, parts.cluster, parts.loader, self._situate, parts.clock)
         self._holders = Holders()
@@ -97,8 +99,9 @@ class Reconciler:
 
     async def accept(self, opened: Opened) -> None:
         """A newer assignment: durable first (I3), then acted on."""
-        self.pin = replace(self.pin, generation=opened.header.generation)
-        await self._parts.keeper.save({ASSIGNMENT_KEY: opened.data, PIN_KEY: self.pin.to_bytes()})
+        pin = replace(self.pin, generation=opened.header.generation)
+        await self._parts.keeper.save({ASSIGNMENT_KEY: opened.data, PIN_KEY: pin.to_bytes()})
+        self.pin = pin
         self.obey(intent_of(opened.header, opened.body))
         for asked in opened.body.dry_runs[:QUESTIONS]:
             self._tasks.create_task(self._rehearse(asked), name=f"dry-run-{asked.request_id}")
@@ -122,6 +125,7 @@ class Reconciler:
             self._detach(app)
         for app in intent.tombstones:
             self._holders.drop(app)
+            self._parts.judge.learn(app, ())
             self.agenda.mark(app)
         self._unknown = set()
         for app, assigned in intent.apps.items():
@@ -134,6 +138,7 @@ class Reconciler:
             record = self.records[app] = Record(app=app)
         if restarted and record.complete and record.digest == assigned.digest:
             record.loaded = assigned.digest
+            self.observer.again(self._parts.judge.learn(app, record.header.health_rules))
             self._holders.claim(app, record.entries)
             self.agenda.mark(app)
             return
@@ -149,6 +154,7 @@ class Reconciler:
 
     def _detach(self, app: AppName) -> None:
         self._holders.drop(app)
+        self._parts.judge.learn(app, ())
         self._parts.teller.forget(app)
         if (record := self.records.get(app)) is not None:
             record.loaded = b""
@@ -223,6 +229,7 @@ class Reconciler:
             return
         bundle, packed = await self._parts.loader.bundle(assigned)
         self._delivery_mark(record, assigned, "load")
+        self.observer.again(self._parts.judge.learn(record.app, bundle.header.health_rules))
         self._claim(record, assigned, bundle)
         if self._is_blocked(record, assigned, bundle.header):
             self._tell(record)

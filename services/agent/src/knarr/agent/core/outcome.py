@@ -51,19 +51,24 @@ def judge(facts: Facts) -> Verdict:
     if facts.drifted:
         return Verdict(state=AppState.DRIFTED, message="changed in the cluster; healing is off or rests")
     broken = [o for o in facts.unhealthy if o.status == HealthStatus.FAILED.value]
-    if facts.unhealthy and (facts.late or broken):
-        return _degraded(facts, broken)
+    unknown = [o for o in facts.unhealthy if o.status == HealthStatus.UNKNOWN.value]
+    if facts.unhealthy and (facts.late or broken or unknown):
+        return _degraded([*broken, *unknown] or list(facts.unhealthy))
     if not facts.applied or facts.unhealthy:
         waits = facts.waits_for or _first(facts.unhealthy)
         return Verdict(state=AppState.PROGRESSING, message=waits)
     return Verdict(state=AppState.HEALTHY)
 
 
-def _degraded(facts: Facts, broken: list[ObjectHealth]) -> Verdict:
-    code = "KNR4041" if broken else "KNR4040"
-    named = broken or list(facts.unhealthy)
-    found = tuple(failure(code, f"{o.object_id}: {o.message}", object_id=o.object_id) for o in named[:MAX_UNHEALTHY])
+def _degraded(named: list[ObjectHealth]) -> Verdict:
+    found = tuple(
+        failure(_CODES.get(o.status, "KNR4040"), f"{o.object_id}: {o.message}", object_id=o.object_id)
+        for o in named[:MAX_UNHEALTHY]
+    )
     return Verdict(state=AppState.DEGRADED, failures=found, message=_first(tuple(named)))
+
+
+_CODES = {HealthStatus.FAILED.value: "KNR4041", HealthStatus.UNKNOWN.value: "KNR4042"}
 
 
 def _first(unhealthy: tuple[ObjectHealth, ...]) -> str:
