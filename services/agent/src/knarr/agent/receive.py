@@ -26,6 +26,7 @@ REREADS = 5
 _FIRST_PAUSE = 0.05
 _AFTER_CONNECT = (5.0, 10.0)
 _SLOW = (300.0, 600.0)
+_NOT_KEPT = (2.0, 5.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +59,8 @@ class Receiver:
         while True:
             hint = await self._next(again)
             again = random.uniform(*(_AFTER_CONNECT if hint is not None and not hint.sequence else _SLOW))  # noqa: S311
-            await self._series(hint.sequence if hint else 0)
+            if not await self._series(hint.sequence if hint else 0):
+                again = random.uniform(*_NOT_KEPT)  # noqa: S311
 
     async def _next(self, within: float) -> Hint | None:
         try:
@@ -67,20 +69,30 @@ class Receiver:
         except TimeoutError:
             return None
 
-    async def _series(self, at_least: int) -> None:
-        pause = _FIRST_PAUSE
+    async def _series(self, at_least: int) -> bool:
+        """Whether what was read could be kept; it is read again soon when the cluster's API server is away."""
+        pause, kept = _FIRST_PAUSE, True
         for _ in range(REREADS):
             try:
                 found = await self.hub.newest_assignment()
             except KnarrError as error:
                 LOG.info("assignment not read", error=str(error))
             else:
-                if found is not None:
-                    await self._take(found)
-                if (found.sequence if found else 0) >= at_least:
-                    return
+                kept = found is None or await self._is_taken(found)
+                if kept and (found.sequence if found else 0) >= at_least:
+                    return True
             await asyncio.sleep(random.uniform(0.5, 1.0) * pause)  # noqa: S311
             pause *= 3
+        return kept
+
+    async def _is_taken(self, found: Delivered) -> bool:
+        try:
+            await self._take(found)
+        except KnarrError as error:
+            LOG.warning("assignment not kept", code=error.code, error=error.message)
+            self.refused(failure_of(error))
+            return False
+        return True
 
     async def _take(self, found: Delivered) -> None:
         key = (found.sequence, hash(found.data))

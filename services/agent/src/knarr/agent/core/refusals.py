@@ -13,6 +13,12 @@ _VALUE = re.compile(r'(Invalid value|Unsupported value|Duplicate value): (".*?"|
 _QUOTED_JSON = re.compile(r"\{.*\}", re.DOTALL)
 # The API server's own words for a field that may not change: nothing else is proof.
 _IMMUTABLE = ("field is immutable", "is immutable after creation", "may not change once set", "cannot change roleRef")
+_TOO_LARGE = (
+    "Request entity too large",
+    "etcdserver: request is too large",
+    "trying to send message larger than max",
+    "may not be more than 1048576 bytes",
+)
 _MAX_TEXT = 600
 
 
@@ -47,7 +53,7 @@ def _code(status: int, reason: str, text: str, answer: Mapping[str, Any]) -> str
         return "KNR4014" if "exceeded quota" in text else "KNR4011"
     if status == 404:
         return "KNR4016" if text.startswith("namespaces ") else "KNR4010"
-    if status == 413 or "Request entity too large" in text or "etcdserver: request is too large" in text:
+    if status == 413 or any(said in text for said in _TOO_LARGE):
         return "KNR4028"
     if status in (400, 405, 406, 415, 422):
         return "KNR4020" if _immutable(text) else "KNR4013"

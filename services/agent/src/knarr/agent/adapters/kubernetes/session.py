@@ -7,6 +7,7 @@ tokens; the session is its aiohttp session. Bodies are bytes both ways: nothing 
 from __future__ import annotations
 
 import asyncio
+import io
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -22,11 +23,12 @@ import orjson
 from knarr.agent.adapters.kubernetes.library import load
 from knarr.agent.core.refusals import refusal
 from knarr.agent.ports import AGENT, As
-from knarr.pipeline.errors import rejected, retryable
+from knarr.pipeline.errors import KnarrError, rejected, retryable
 from knarr.pipeline.names import ObjectId
 
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
 _TRIES = 4
+_LARGE = 2**20  # bytes; sent piece by piece, so that the loop goes on
 _FAREWELL_SECONDS = 0.05  # TLS connections end with an answer, and aiohttp does not wait for it
 _LONGEST_RETRY_AFTER = 30.0
 APPLY = "application/apply-patch+yaml"
@@ -36,7 +38,10 @@ NO_OBJECT = ObjectId("")
 
 
 async def credentials(kubeconfig: Path | None, context: str) -> Any:
-    """A kubernetes_asyncio Configuration: from a kubeconfig, or from the pod that we run in. KNR4019 if unusable."""
+    """A kubernetes_asyncio Configuration: from a kubeconfig, or from the pod that we run in. KNR4019 if unusable.
+
+    Its `read_again` (ours) gives the same from the files as they are then.
+    """
     library = load()
     configuration = library.client.Configuration()
     try:
@@ -51,6 +56,7 @@ async def credentials(kubeconfig: Path | None, context: str) -> Any:
             )
     except (library.config.ConfigException, OSError) as error:
         raise rejected("KNR4019", f"the cluster's credentials cannot be used: {error}") from error
+    configuration.read_again = lambda: credentials(kubeconfig, context)
     return configuration
 
 
@@ -65,6 +71,8 @@ class Session:
         self._http: aiohttp.ClientSession
         self._host = configuration.host
         self._paused_until = 0.0
+        self._renewing = asyncio.Lock()
+        self._renewed_at = float("-inf")
         self.requests = 0
 
     async def __aenter__(self) -> Self:
@@ -111,7 +119,8 @@ class Session:
             status, answer, pause = await self._once(method, path, data, headers, who, identity)
             if status < 300:
                 return status, answer
-            if attempt == _TRIES - 1 or not (pause or status == 401):
+            renewed = status == 401 and attempt == 0 and await self._renew()
+            if attempt == _TRIES - 1 or not (pause or renewed):
                 raise refusal(status, answer if isinstance(answer, Mapping) else {}, identity)
             self._pause(pause)
         raise AssertionError("unreachable")
@@ -125,6 +134,8 @@ class Session:
         headers = {"Accept": accept, "Accept-Encoding": "identity", **await self._identity(who)}
         try:
             async with self._http.get(self._host + path, headers=headers, timeout=timeout, **self._fixed) as response:
+                if response.status == 401:
+                    await self._renew()
                 if response.status != 200:
                     raise refusal(response.status, _decoded(await response.read()), NO_OBJECT)
                 try:
@@ -145,7 +156,7 @@ class Session:
                 async with self._http.request(
                     method,
                     self._host + path,
-                    data=data,
+                    data=data if data is None or len(data) < _LARGE else io.BytesIO(data),
                     headers=sent,
                     timeout=_TIMEOUT,
                     **self._fixed,
@@ -156,6 +167,21 @@ class Session:
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 text = f"the API server did not answer: {type(error).__name__}"
                 raise retryable("KNR4012", text, object_id=identity) from error
+
+    async def _renew(self) -> bool:
+        """Reads token files and kubeconfig again, at most once a second; the library looks at them once a minute."""
+        async with self._renewing:
+            now = asyncio.get_running_loop().time()
+            if now - self._renewed_at < 1.0:
+                return True
+            try:
+                fresh = await self._configuration.read_again()
+            except KnarrError:
+                return False
+            self._renewed_at = now
+            self._configuration.api_key = fresh.api_key
+            self._configuration.refresh_api_key_hook = fresh.refresh_api_key_hook
+            return True
 
     async def _identity(self, who: As) -> dict[str, str]:
         token = await self._configuration.get_api_key_with_prefix("BearerToken")
