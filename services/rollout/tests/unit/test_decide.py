@@ -341,3 +341,16 @@ async def test_fleet_yaml_sets_the_guards(story: Story) -> None:
     decision = await story.commit(shop=None, guards=guards)
     assert told(decision, "shop").verdict is AppVerdict.REMOVED
     assert [t.app for t in story.assignment("c1")[1].tombstones] == ["shop"]
+
+
+async def test_an_older_commit_that_comes_late_says_nothing_of_clusters_or_absent_apps(story: Story) -> None:
+    await story.commit(shop=(CLUSTERS, objects(5)))
+    story.clusters.append("c4")
+    await story.enrol("c4")
+    await story.commit(shop=((*CLUSTERS, "c4"), objects(5)), web=((*CLUSTERS, "c4"), ("w0",)))
+    story.clusters.remove("c4")
+    story.apps.pop("web")
+    decision = await story.commit(number=1)
+    assert decision.detached_clusters == ()
+    assert "web" not in story.verdicts(decision)
+    assert story.digest("c4", "web") == digest_for("web", ("w0",))

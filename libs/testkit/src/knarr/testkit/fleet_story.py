@@ -106,14 +106,15 @@ class Story:
         fleet_read: bool = True,
         source: str = "fleet",
         guards: bytes = b"",
+        number: int = 0,
         **apps: tuple[tuple[str, ...], tuple[str, ...]] | None,
     ) -> RolloutDecided:
         """A commit that sets the given apps (None: gone from the commit); the others stay as they were.
 
         `partly`: clusters for which the given app does not render; its revision keeps their last good bundles.
         """
-        self.number += 1
-        commit = Commit(source=source, number=self.number, sha=f"{self.number:040x}")
+        self.number += 0 if number else 1
+        commit = Commit(source=source, number=number or self.number, sha=f"{number or self.number:040x}")
         outcomes = [
             RenderedApp(app=a, outcome=AppOutcome.FAILED, clusters=cs, failure_code="KNR2001", source=source)
             for a, cs in (failed or {}).items()

@@ -51,6 +51,7 @@ class MemoryStore:
             _put(state.removals, app, cluster, removal)
         if changes.failing is not None:
             state.failing = dict(changes.failing)
+        state.progress |= changes.progress
         state.approvals |= {a.revision for a in changes.approvals}
         self._outgoing |= {o.cluster: o for o in changes.outgoing}
         if changes.decision is not None:
@@ -96,6 +97,7 @@ class StoreConformance:
         assert state.indexes == {_DIGEST: IndexView.of(_INDEX)}
         assert state.approvals == {"r1"}
         assert state.failing == {"broken": frozenset({"c1"})}
+        assert state.progress == {"fleet": (7, 3)}
 
     async def test_twice_equals_once(self, store: Store) -> None:
         await store.commit(_changes())
@@ -172,6 +174,7 @@ def _changes() -> Changes:
         indexes=[_INDEX],
         approvals=[Approved(revision="r1", actor="ann", reason="checked")],
         failing={"broken": frozenset({"c1"})},
+        progress={"fleet": (7, 3)},
         outgoing=[OutgoingAssignment(cluster="c1", traceparent="00-1", spread_seconds=1.5)],
         decision=RolloutDecided(epoch="e1", commit=_REVISION.commit),
     )

@@ -40,6 +40,8 @@ class Ledger:
             self.note_member(member)
         state.targets |= intake.targets
         changes.targets |= intake.targets
+        changes.progress = dict(intake.progress)
+        state.progress |= intake.progress
         if intake.failing != state.failing:
             changes.failing = state.failing = dict(intake.failing)
 

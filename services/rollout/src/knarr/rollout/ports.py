@@ -7,7 +7,7 @@ from typing import Protocol
 
 from knarr.pipeline.decision import CommandHandled, RolloutDecided
 from knarr.pipeline.revision import Index, RevisionRendered
-from knarr.rollout.core.state import FleetState, Member, Placement, Removal, Target
+from knarr.rollout.core.state import FleetState, Member, Placement, Progress, Removal, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,7 @@ class Changes:
     indexes: list[Index] = field(default_factory=list)
     approvals: list[Approved] = field(default_factory=list)
     failing: dict[str, frozenset[str]] | None = None
+    progress: dict[str, Progress] = field(default_factory=dict)
     outgoing: list[OutgoingAssignment] = field(default_factory=list)
     decision: RolloutDecided | None = None
 
@@ -47,7 +48,7 @@ class Changes:
         """Whether there is nothing to store."""
         return not (
             self.members or self.targets or self.placements or self.removals or self.revisions or self.indexes
-            or self.approvals or self.outgoing or self.decision or self.failing is not None
+            or self.approvals or self.outgoing or self.decision or self.progress or self.failing is not None
         )  # fmt: skip
 
 

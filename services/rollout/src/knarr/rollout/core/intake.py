@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from knarr.pipeline.names import FLEET_SOURCE
 from knarr.pipeline.revision import AppOutcome, CommitRendered, RenderedApp, RevisionRendered
-from knarr.rollout.core.state import FleetState, Member, Target
+from knarr.pipeline.snapshot import Commit
+from knarr.rollout.core.state import FleetState, Member, Progress, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +19,7 @@ class Intake:
     members: Mapping[str, Member]
     apps: frozenset[str]
     failing: Mapping[str, frozenset[str]]
+    progress: Mapping[str, Progress]
     detached: tuple[str, ...] = ()
 
 
@@ -29,21 +31,44 @@ def order_of(revision: RevisionRendered) -> tuple[int, int, int]:
 
 
 def take_in(state: FleetState, rendered: CommitRendered, revisions: Mapping[str, RevisionRendered]) -> Intake:
-    """What `rendered` changes. `revisions`: app → the revision that the commit names, where it was found."""
+    """What `rendered` changes. `revisions`: app → the revision that the commit names, where it was found.
+
+    Commits of two sources may arrive out of order: what one says of the fleet (its clusters, absent apps) is taken only
+    when nothing newer has said it before. A revision brings its own order.
+    """
+    news = _progress_after(state, rendered)
     targets: dict[str, Target] = {}
     for app in rendered.apps:
+        if app.outcome is AppOutcome.GONE and not _is_news(news, rendered.commit):
+            continue
         updated = _target_after(state.targets.get(app.app), app, revisions.get(app.app))
         if updated is not None and updated != state.targets.get(app.app):
             targets[app.app] = updated
-    targets |= _vanished(state, rendered)
-    members = _members_after(state, rendered)
+    if _is_news(news, rendered.commit):
+        targets |= _vanished(state, rendered)
+    members = _members_after(state, rendered) if _is_news(news, rendered.fleet_commit) else {}
     joined = any(m.in_fleet and not _was_in_fleet(state, name) for name, m in members.items())
     detached = tuple(sorted(n for n, m in members.items() if not m.in_fleet and _was_in_fleet(state, n)))
     apps = set(targets) | {name for name, t in state.targets.items() if t.held and _concerns(rendered, name)}
     if joined:
         apps |= set(state.targets)
     failing = _failing_after(state, rendered)
-    return Intake(targets=targets, members=members, apps=frozenset(apps), failing=failing, detached=detached)
+    return Intake(
+        targets=targets, members=members, apps=frozenset(apps), failing=failing, progress=news, detached=detached
+    )
+
+
+def _progress_after(state: FleetState, rendered: CommitRendered) -> dict[str, Progress]:
+    """Source → the newest (commit, facts) seen, for the sources of which this commit is not older news."""
+    found: dict[str, Progress] = {}
+    for commit in (rendered.fleet_commit, rendered.commit):
+        if commit is not None and (commit.number, rendered.facts_number) >= state.progress.get(commit.source, (0, 0)):
+            found[commit.source] = (commit.number, rendered.facts_number)
+    return found
+
+
+def _is_news(news: Mapping[str, Progress], commit: Commit | None) -> bool:
+    return commit is None or commit.source in news
 
 
 def _target_after(now: Target | None, app: RenderedApp, revision: RevisionRendered | None) -> Target | None:

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 
 from knarr.pipeline.revision import BundleRef, Index, RevisionRendered
 
+# (commit number, facts number) of a source: how far rollout has come with it.
+Progress = tuple[int, int]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexView:
@@ -101,6 +104,7 @@ class FleetState:
     approvals: set[str] = field(default_factory=set)
     # App that failed to render → clusters in which deletions wait because of it; empty: everywhere.
     failing: dict[str, frozenset[str]] = field(default_factory=dict)
+    progress: dict[str, Progress] = field(default_factory=dict)
 
     def index(self, digest: bytes) -> IndexView:
         """The index of a bundle that was assigned; KeyError would be a bug."""

@@ -53,3 +53,7 @@ ON CONFLICT (cluster) DO UPDATE SET traceparent = EXCLUDED.traceparent, spread_s
 """
 SENT = "DELETE FROM outgoing WHERE cluster = ANY($1::text[])"
 DECIDED = "UPDATE decisions SET published = true WHERE number = ANY($1::bigint[])"
+PROGRESS = """
+INSERT INTO progress (source, commit_number, facts_number) SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[])
+ON CONFLICT (source) DO UPDATE SET commit_number = EXCLUDED.commit_number, facts_number = EXCLUDED.facts_number
+"""

@@ -54,6 +54,10 @@ class PostgresStore:
                 members={r["name"]: _member(r) for r in await c.fetch("SELECT * FROM members")},
                 targets={r["app"]: _target(r, revisions) for r in await c.fetch("SELECT * FROM targets")},
                 approvals={r["revision"] for r in await c.fetch("SELECT DISTINCT revision FROM approvals")},
+                progress={
+                    r["source"]: (r["commit_number"], r["facts_number"])
+                    for r in await c.fetch("SELECT * FROM progress")
+                },
                 failing={r["app"]: frozenset(r["clusters"]) for r in await c.fetch("SELECT * FROM failing")},
                 indexes={
                     r["digest"]: IndexView.of(decode(Index, r["body"])) for r in await c.fetch("SELECT * FROM indexes")
@@ -75,6 +79,9 @@ class PostgresStore:
             if changes.failing is not None:
                 await c.execute(sql.CLEAR_FAILING)
                 await c.executemany(sql.FAILING, [(a, sorted(cs)) for a, cs in changes.failing.items()])
+            if changes.progress:
+                rows = sorted(changes.progress.items())
+                await c.execute(sql.PROGRESS, [n for n, _ in rows], [p[0] for _, p in rows], [p[1] for _, p in rows])
             await c.executemany(sql.APPROVAL, [(a.revision, a.actor, a.reason) for a in changes.approvals])
             if changes.outgoing:
                 await c.execute(
