@@ -17,6 +17,7 @@ FEATURES: tuple[str, ...] = (
     "hooks",
     "health-rules",
     "defer-prune",
+    "ignored-fields",
 )
 
 

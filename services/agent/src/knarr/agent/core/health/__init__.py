@@ -8,7 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from knarr.agent.core.health import autoscaling, batch, definitions, generic, networking, pods, volumes, workloads
+from knarr.agent.core.health import (
+    autoscaling,
+    batch,
+    certificates,
+    definitions,
+    generic,
+    networking,
+    pods,
+    volumes,
+    workloads,
+)
 from knarr.agent.core.health.value import CURRENT, Health, HealthStatus
 
 __all__ = ["CURRENT", "Health", "HealthStatus", "health_of"]
@@ -27,7 +37,14 @@ RULES: dict[tuple[str, str], Rule] = {
     ("", "Service"): networking.service,
     ("networking.k8s.io", "Ingress"): networking.ingress,
     ("gateway.networking.k8s.io", "Gateway"): networking.gateway,
+    ("gateway.networking.k8s.io", "GatewayClass"): networking.gateway,
     ("gateway.networking.k8s.io", "HTTPRoute"): networking.route,
+    ("gateway.networking.k8s.io", "GRPCRoute"): networking.route,
+    ("gateway.networking.k8s.io", "TLSRoute"): networking.route,
+    ("gateway.networking.k8s.io", "TCPRoute"): networking.route,
+    ("cert-manager.io", "Certificate"): certificates.ready,
+    ("cert-manager.io", "Issuer"): certificates.ready,
+    ("cert-manager.io", "ClusterIssuer"): certificates.ready,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): definitions.custom_resource_definition,
     ("apiregistration.k8s.io", "APIService"): definitions.api_service,
     ("autoscaling", "HorizontalPodAutoscaler"): autoscaling.horizontal,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from knarr.agent.core.health.generic import by_conditions
-from knarr.agent.core.health.value import CURRENT, Health, failed, in_progress, says
+from knarr.agent.core.health.value import CURRENT, Health, conditions_of, failed, in_progress, says
 
 
 def service(found: Mapping[str, Any]) -> Health:
@@ -23,7 +23,10 @@ def ingress(_found: Mapping[str, Any]) -> Health:
 
 
 def gateway(found: Mapping[str, Any]) -> Health:
-    """Accepted and programmed."""
+    """Accepted and programmed; what its controller refuses is failed. Also for a GatewayClass."""
+    accepted = conditions_of(found).get("Accepted", {})
+    if accepted.get("status") == "False":
+        return failed(says(accepted))
     return by_conditions(found)
 
 

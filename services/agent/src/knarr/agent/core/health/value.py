@@ -40,16 +40,21 @@ def failed(message: str) -> Health:
     return Health(HealthStatus.FAILED, message)
 
 
+def status_of(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The status; empty where a custom resource keeps something else there."""
+    status = found.get("status")
+    return status if isinstance(status, Mapping) else {}
+
+
 def conditions_of(found: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """The status conditions by type."""
-    status = found.get("status") or {}
-    listed = status.get("conditions") or () if isinstance(status, Mapping) else ()
+    listed = status_of(found).get("conditions") or ()
     return {str(c.get("type")): c for c in listed if isinstance(c, Mapping)}
 
 
 def unobserved(found: Mapping[str, Any]) -> bool:
     """Whether its controller has not seen the newest spec yet."""
-    observed = (found.get("status") or {}).get("observedGeneration")
+    observed = status_of(found).get("observedGeneration")
     generation = (found.get("metadata") or {}).get("generation")
     return isinstance(observed, int) and isinstance(generation, int) and observed < generation
 
