@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from knarr.cli.install.place import Place, default_state
-from knarr.pipeline.errors import rejected, retryable
+from knarr.pipeline.errors import CATALOGUE, KnarrError, rejected, retryable
 
 _TIMEOUT_SECONDS = 20.0
 _PAGE_ITEMS = 500
@@ -25,7 +25,7 @@ class Api:
     token: str = field(default="", repr=False)
 
     def get(self, path: str, **query: str) -> Any:
-        """The JSON answer. KNR6211 when nobody answers, KNR6212 with the server's own words when it refuses."""
+        """The JSON answer. KNR6211 when nobody answers; the server's own number when it refuses, KNR6212 without one."""
         return self._ask("GET", path, query, None)
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
@@ -43,7 +43,7 @@ class Api:
         return found
 
     def _ask(self, method: str, path: str, query: dict[str, str], body: bytes | None) -> Any:
-        url = f"{self.base}/api/v1/{path}" + (f"?{urllib.parse.urlencode(query)}" if query else "")
+        url = f"{self.base}/api/v1/{urllib.parse.quote(path)}" + (f"?{urllib.parse.urlencode(query)}" if query else "")
         if not url.startswith(("http://", "https://")):
             raise rejected("KNR6212", f"{self.base} is not an http address")
         headers = {"Content-Type": "application/json"}
@@ -54,7 +54,7 @@ class Api:
             with urllib.request.urlopen(asked, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
                 return json.load(answer)
         except urllib.error.HTTPError as error:
-            raise rejected("KNR6212", _problem(error)) from error
+            raise _refusal(error) from error
         except (urllib.error.URLError, TimeoutError, OSError, ValueError) as error:
             raise retryable("KNR6211", f"{self.base} does not answer: {error}") from error
 
@@ -67,9 +67,10 @@ def find_api(state: Path | None, server: str = "") -> Api:
     return Api(base=running.api, token=Path(running.token_file).read_text().strip())
 
 
-def _problem(error: urllib.error.HTTPError) -> str:
+def _refusal(error: urllib.error.HTTPError) -> KnarrError:
     try:
         told = json.load(error)
-        return f"{told['code']} {told['detail']}" + (f" ({told['next_step']})" if told.get("next_step") else "")
-    except (ValueError, KeyError, TypeError):
-        return f"HTTP {error.code}"
+        code, detail = str(told["code"]), str(told["detail"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return rejected("KNR6212", f"HTTP {error.code}")
+    return rejected(code, detail) if code in CATALOGUE else rejected("KNR6212", f"{code} {detail}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import click
@@ -26,5 +27,7 @@ def demo(once: bool, real: bool, state: Path) -> None:
     outside its state folder.
     """
     from knarr.cli.demo.stage import run_demo
+
+    os.umask(0o077)  # as in `knarr up`
 
     asyncio.run(run_demo(state.resolve(), once=once, real=real))

@@ -16,7 +16,7 @@ def explain(code: str | None, everything: bool) -> None:
         for entry in CATALOGUE.values():
             click.echo(f"{entry.code}  {entry.title}")
         return
-    found = CATALOGUE.get(code.upper())
+    found = CATALOGUE.get(code.upper()) or CATALOGUE.get(f"KNR{code}")
     if found is None:
         raise click.ClickException(f"there is no error {code}; `knarr explain --all` lists them")
     click.echo(f"{found.code}  {found.title}  ({found.kind.value})\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 import click
 
 from knarr.cli.api import Api, find_api
-from knarr.cli.tables import Column, Row, age, counts, show, span, standing
+from knarr.cli.tables import Column, Row, age, clean, counts, show, span, standing
 
 _KINDS = ("clusters", "apps", "commits", "revisions", "sources", "events")
+_WITHOUT_ONE = ("sources", "events")
+_TIMES = re.compile(r" *\b\d+(\.\d)?[smhd]\b")
 
 
 @click.command(
@@ -34,6 +37,8 @@ Examples:
 @click.option("--server", default="", metavar="URL", help="Ask this API instead.")
 def status(kind: str | None, name: str | None, output: str, watch: bool, state: Path | None, server: str) -> None:
     """Show the fleet, or one list of it: clusters, apps, commits, revisions, sources, events."""
+    if name is not None and kind in _WITHOUT_ONE:
+        raise click.UsageError(f"`status {kind}` takes no NAME; it lists all")
     api = find_api(state, server)
     if not watch:
         click.echo(told(api, kind, name, output))
@@ -41,13 +46,12 @@ def status(kind: str | None, name: str | None, output: str, watch: bool, state: 
     last = ""
     while True:
         now = told(api, kind, name, output)
-        if now != last:
-            if sys.stdout.isatty():
-                click.clear()
-            else:
-                click.echo("---")
+        if sys.stdout.isatty():
+            click.clear()
             click.echo(now)
-            last = now
+        elif _TIMES.sub("", now) != last:  # in a file, an age that grows is no change
+            click.echo(f"---\n{now}")
+            last = _TIMES.sub("", now)
         time.sleep(1.0)
 
 
@@ -76,22 +80,43 @@ def _glance(api: Api, output: str) -> str:
     commits = show(newest, _columns("commits", wide=False), "table")
     parts = [f"{summary['clusters']['total']} clusters: {counts(summary['clusters']['standings'])}"]
     parts += [_held_text(revision) for revision in api.get("revisions", state="held")["items"]]
+    parts += [_failed_text(commit) for commit in newest if commit["newest"] and commit["state"] == "failed"]
     return "\n\n".join([*parts, stages, apps, commits])
 
 
 def _held_text(revision: Row) -> str:
     held = revision["held"] or {}
-    lines = [click.style(f"HELD  {held.get('headline', revision['app'])}", fg="yellow", bold=True)]
-    lines += [f"      {reason['code']} {reason['message']}" for reason in revision["reasons"]]
-    lines.append(f"      approve: knarr approve {revision['short']}    or: {held.get('revert', 'revert the commit')}")
+    if revision["state"] != "held":
+        lines = [clean(f"{revision['app']} {revision['short']} is {revision['state']}: {_short(revision['commit'])}")]
+    else:
+        lines = [click.style(clean(f"HELD  {held.get('headline', revision['app'])}"), fg="yellow", bold=True)]
+    lines += [clean(f"      {reason['code']} {reason['message']}") for reason in revision["reasons"]]
+    if revision["state"] == "held":
+        revert = held.get("revert", "revert the commit")
+        lines.append(clean(f"      approve: knarr approve {revision['short']}    or: {revert}"))
     return "\n".join(lines)
+
+
+def _failed_text(commit: Row) -> str:
+    lines = [click.style(clean(f"FAILED  {_short(commit)}"), fg="red", bold=True)]
+    lines += _reasons(commit)
+    lines += [clean(f"      {f['app']}: {f['code']}, see `knarr status apps`") for f in commit["failed"][:6]]
+    return "\n".join(lines)
+
+
+def _reasons(commit: Row) -> list[str]:
+    """What keeps a whole commit from being rendered, such as a mistake in fleet.yaml."""
+    found = commit.get("failures") or []
+    return [clean(f"      {f['origin'] + ' ' if f['origin'] else ''}{f['code']} {f['message']}") for f in found[:6]]
 
 
 def _one(api: Api, kind: str, name: str, output: str) -> str:
     if kind == "commits":
         source, _, sha = name.rpartition("/")
         found = api.get(f"commits/{source or 'fleet'}/{sha}")
-        return show(found["apps"], _COMMIT_APPS, output) if output in ("table", "wide") else show([found], [], output)
+        if output not in ("table", "wide"):
+            return show([found], [], output)
+        return "\n".join([*_reasons(found), show(found["apps"], _COMMIT_APPS, output)])
     found = api.get(f"{kind}/{name}")
     if output not in ("table", "wide"):
         return show([found], [], output)
@@ -99,15 +124,15 @@ def _one(api: Api, kind: str, name: str, output: str) -> str:
         first = "APP" if kind == "clusters" else "CLUSTER"
         columns: list[Column] = [(first, lambda r: r["app" if kind == "clusters" else "cluster"]), *_PLACEMENT]
         return show(found["placements"], columns, output)
-    return _held_text(found) + "\n" + "\n".join(_losses(found))
+    return "\n".join([_held_text(found), *_losses(found)])
 
 
 def _losses(revision: Row) -> list[str]:
     lines = []
     for loss in revision["losses"]:
-        where = ", ".join(loss["clusters"])
+        where = clean(", ".join(loss["clusters"]))
         lines.append(f"      in {where}: {loss['object_count']} of {loss['objects_before']} objects")
-        lines += [f"        - {name}" for name in loss["objects"]]
+        lines += [f"        - {clean(name)}" for name in loss["objects"]]
     return lines
 
 
@@ -118,6 +143,11 @@ def _short(commit: dict[str, Any] | None) -> str:
 def _failure(row: Row) -> str:
     failures = row.get("failures") or row.get("render_failures") or row.get("decision_failures") or []
     return f"{failures[0]['code']} {failures[0]['message'][:70]}" if failures else row.get("message", "")[:80]
+
+
+def _took(row: Row) -> str:
+    known = [s["seconds"] for s in row["stages"] if s["seconds"] is not None]
+    return span(sum(known)) if known else "-"
 
 
 def _seconds(row: Row) -> str:
@@ -171,9 +201,10 @@ _COLUMNS: dict[str, list[Column]] = {
         ("SUBJECT", lambda r: r["subject"][:44]),
         ("STATE", lambda r: r["state"]),
         ("HEALTHY", lambda r: f"{r['deliveries']['healthy']}/{r['deliveries']['total']}"),
-        ("TOOK", _seconds),
+        ("TOOK", _took),
         ("AGE", lambda r: age(r["observed_at_ms"])),
         ("*AUTHOR", lambda r: r["author"]),
+        ("*STAGES", _seconds),
     ],
     "revisions": [
         ("REVISION", lambda r: r["short"]),

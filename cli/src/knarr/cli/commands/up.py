@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import click
@@ -37,5 +38,7 @@ def up(**asked: object) -> None:
     on where it was. The first output says where the page is and which token writes need.
     """
     from knarr.cli.install.session import UpOptions, run_up
+
+    os.umask(0o077)  # every part keeps copies of what Git and the clusters hold: for this user's eyes only
 
     asyncio.run(run_up(UpOptions.of(asked)))

@@ -81,7 +81,7 @@ def _options(state: Path, url: str, clusters: Clusters) -> UpOptions:
 async def _tell_watched(story: Story, session: Session, narrator: Narrator) -> None:
     """The story, while every part is watched: one that dies is named and started again."""
     async with asyncio.TaskGroup() as tasks:
-        watching = [tasks.create_task(part.watch(narrator.fact)) for part in session.parts if OFFLINE not in part.name]
+        watching = [tasks.create_task(watch) for watch in session.watches(narrator.fact, but=OFFLINE)]
         try:
             await tell(story)
         finally:

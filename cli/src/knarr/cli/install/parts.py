@@ -14,6 +14,7 @@ from knarr.local.process import Command, OwnedProcess
 from knarr.pipeline.errors import KnarrError, retryable
 
 Say = Callable[[str], None]
+Start = Callable[[], Awaitable[None]]
 _WATCH_SECONDS = 0.2
 _READY_SECONDS = 60.0
 _MOST_DEATHS = 5
@@ -38,7 +39,6 @@ class Part:
         self.url = f"http://127.0.0.1:{listen_port}"
         argv = (sys.executable, "-m", module)
         self.process = OwnedProcess(Command(name=name, argv=argv, environment=environment), state_dir)
-        self._deaths: deque[float] = deque(maxlen=_MOST_DEATHS)
 
     async def start(self) -> None:
         """Starts it and waits until it says that it is ready."""
@@ -49,30 +49,31 @@ class Part:
         await self.process.stop()
 
     async def watch(self, say: Say) -> None:
-        """Starts it again whenever it dies, until it dies too often: then KNR6210 ends the installation."""
-        while True:
-            await self._death()
-            self._deaths.append(time.monotonic())
-            last_words = self.process.log_tail(3)
-            say(f"{self.name} died; starting it again. Its last words:\n{last_words}")
-            if len(self._deaths) == _MOST_DEATHS and self._deaths[-1] - self._deaths[0] < _DEATHS_WITHIN_SECONDS:
-                raise retryable(
-                    "KNR6210", f"{self.name} died {_MOST_DEATHS} times; log {self.process.log_file}:\n{last_words}"
-                )
-            await self.process.kill()
-            try:
-                await self.start()
-            except KnarrError as error:
-                say(f"{self.name} does not start: {error.message}")
-                continue
-            say(f"{self.name} runs again")
-
-    async def _death(self) -> None:
-        while self.process.running:  # noqa: ASYNC110 - a child's end is no event of this loop
-            await asyncio.sleep(_WATCH_SECONDS)
+        """Starts it again whenever it dies."""
+        await keep_alive(self.name, self.process, self.start, say)
 
     async def _ready(self) -> bool:
         return await answers_ok(f"{self.url}{self._health}")
+
+
+async def keep_alive(name: str, process: OwnedProcess, start: Start, say: Say) -> None:
+    """Names a death with its last words and starts again; KNR6210 ends the installation when it dies too often."""
+    deaths: deque[float] = deque(maxlen=_MOST_DEATHS)
+    while True:
+        while process.running:  # noqa: ASYNC110 - a child's end is no event of this loop
+            await asyncio.sleep(_WATCH_SECONDS)
+        deaths.append(time.monotonic())
+        last_words = process.log_tail(3)
+        say(f"{name} died; starting it again. Its last words:\n{last_words}")
+        if len(deaths) == _MOST_DEATHS and deaths[-1] - deaths[0] < _DEATHS_WITHIN_SECONDS:
+            raise retryable("KNR6210", f"{name} died {_MOST_DEATHS} times; log {process.log_file}:\n{last_words}")
+        await process.kill()
+        try:
+            await start()
+        except KnarrError as error:
+            say(f"{name} does not start: {error.message}")
+            continue
+        say(f"{name} runs again")
 
 
 async def start_together(parts: list[Part]) -> None:

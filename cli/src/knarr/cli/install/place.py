@@ -57,13 +57,13 @@ class Place:
         return path
 
     def ports(self, wanted: tuple[str, ...]) -> dict[str, int]:
-        """The ports of the last start, where they are still free; else new ones."""
+        """The ports of the first start, where they are free; else others, for this time only."""
         from knarr.local.ports import free_port, is_free
 
         kept_file = self.folder / "ports.json"
         kept: dict[str, int] = json.loads(kept_file.read_text()) if kept_file.exists() else {}
         ports = {name: kept[name] if name in kept and is_free(kept[name]) else free_port() for name in wanted}
-        kept_file.write_text(json.dumps(ports))
+        kept_file.write_text(json.dumps({**ports, **kept}))
         return ports
 
     def uids(self) -> dict[str, str]:

@@ -7,7 +7,7 @@ import contextlib
 import getpass
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from knarr.cli.install.clusters import LocalCluster, from_contexts, simulated, w
 from knarr.cli.install.fleet import FleetPlace, find_fleet
 from knarr.cli.install.hub import Hub, HubOptions, running_hub
 from knarr.cli.install.identity import Identity
-from knarr.cli.install.parts import Part, Say, start_together
+from knarr.cli.install.parts import Part, Say, keep_alive, start_together
 from knarr.cli.install.place import Place, Running, default_state
 from knarr.cli.install.preflight import Outlook, look_ahead
 from knarr.pipeline.errors import rejected
@@ -71,8 +71,17 @@ class Session:
 
     @property
     def parts(self) -> list[Part]:
-        """Every process that is watched."""
+        """Every process of Knarr's own."""
         return [*self.hub.parts, *self.agents]
+
+    def watches(self, say: Say, *, but: str = "") -> list[Coroutine[Any, Any, None]]:
+        """One endless watch per process, broker and database included; `but`: a part that is stopped on purpose."""
+        nats, postgres = self.hub.nats, self.hub.postgres
+        servers = [
+            keep_alive("NATS", nats.process, nats.start, say),
+            keep_alive("PostgreSQL", postgres.process, postgres.start, say),
+        ]
+        return servers + [part.watch(say) for part in self.parts if not but or but not in part.name]
 
 
 @asynccontextmanager
@@ -162,7 +171,7 @@ async def until_stopped(session: Session, say: Say) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stopped.set)
     async with asyncio.TaskGroup() as tasks:
-        watching = [tasks.create_task(part.watch(say)) for part in session.parts]
+        watching = [tasks.create_task(watch) for watch in session.watches(say)]
         with contextlib.suppress(asyncio.CancelledError):
             await stopped.wait()
         for task in watching:

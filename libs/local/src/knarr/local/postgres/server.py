@@ -42,6 +42,13 @@ class PostgresServer:
         self.port = port or free_port()
         self._process: OwnedProcess | None = None
 
+    @property
+    def process(self) -> OwnedProcess:
+        """The running server. Raises KNR6116 before the first start."""
+        if self._process is None:
+            raise rejected("KNR6116", "PostgreSQL was not started yet")
+        return self._process
+
     async def __aenter__(self) -> Self:
         await self.start()
         return self
