@@ -1,4 +1,4 @@
-"""Every kind's health, by example: tests/golden/health/<kind>/<case>.yaml holds an object and what is expected of it."""
+"""Every kind's health, by example: golden/health/<kind>/<case>.yaml holds an object and what is expected of it."""
 
 from __future__ import annotations
 

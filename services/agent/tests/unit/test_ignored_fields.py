@@ -76,10 +76,16 @@ CASES: dict[str, tuple[Any, str, Any, Any]] = {
         {"spec": {"containers": [{"name": "other", "image": "a"}]}},
     ),
     "below a field that another owns as a whole": (
-        {"spec": {"settings": {"a": 1}}},
+        {"kind": "Thing", "spec": {"settings": {"a": 1}}},
         "/spec/settings/a",
         {"f:spec": {"f:settings": {}}},
-        {"spec": {"settings": {}}},
+        {"kind": "Thing"},
+    ),
+    "a map that becomes empty goes with its last field": (
+        {"kind": "Thing", "spec": {"scale": {"replicas": 2}, "paused": True}},
+        "/spec/scale/replicas",
+        {"f:spec": {"f:scale": {"f:replicas": {}}}},
+        {"kind": "Thing", "spec": {"paused": True}},
     ),
     "a pointer to nothing": ({"spec": {}}, "/status/x", {"f:status": {"f:x": {}}}, {"spec": {}}),
     "nobody else owns anything": ({"spec": {"replicas": 2}}, "/spec/replicas", {}, {"spec": {"replicas": 2}}),

@@ -116,9 +116,10 @@ def _keyed(kept: Any, item: Any, keys: tuple[str, ...]) -> Any:
 
 
 def _with(value: Mapping[str, Any], token: str, changed: Any) -> Any:
-    if changed is _NOTHING:
-        return {k: v for k, v in value.items() if k != token}
-    return {**value, token: changed}
+    """An empty map would still be set, and be ours: what becomes empty goes too."""
+    if changed is not _NOTHING:
+        return {**value, token: changed}
+    return {k: v for k, v in value.items() if k != token} or _NOTHING
 
 
 def _tokens(pointer: str) -> tuple[str, ...]:
