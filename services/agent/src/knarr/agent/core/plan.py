@@ -216,7 +216,7 @@ def _somebody_elses(step: Step, seen: Seen, situation: Situation) -> Step:
 
 def _waits(before: list[Step], *, new_wave: bool) -> list[Step]:
     return [
-        replace(s, action=StepAction.WAIT, reason="what follows needs it", manifest=None, strict=new_wave)
+        replace(s, action=StepAction.WAIT, reason="what follows needs it", manifest=None, mark=b"", strict=new_wave)
         for s in before
         if s.action is not StepAction.SKIP and (new_wave or is_waited_for(s.ref.of_kind))
     ]
