@@ -13,7 +13,7 @@ from knarr.agent.perform import Performed, Result
 from knarr.agent.records import Record
 from knarr.pipeline.failure import Failure
 from knarr.pipeline.names import ObjectId
-from knarr.pipeline.report import Adoption, AdoptionOutcome, StepAction
+from knarr.pipeline.report import Adoption, AdoptionOutcome, DriftEntry, StepAction
 
 Notes = Mapping[ObjectId, Mapping[str, Any] | None]
 _MAX_ADOPTIONS = 100
@@ -103,12 +103,25 @@ def _enter(record: Record, result: Result) -> None:
 
 def _note_drift(record: Record, result: Result, notes: Notes, now: float) -> None:
     step = result.step
-    if not step.heals or step.manifest is None or result.failure is not None:
+    if step.manifest is None or result.failure is not None:
+        return
+    if step.left_alone and step.ref.id in notes:
+        found = ledger_entry(step.ref.id, step.manifest, notes[step.ref.id], now=now, healed=False)
+        fights = record.fights.get(step.ref.id, Fight()).resting(now)
+        if not _is_known(record, found):
+            record.drift = with_entry(record.drift, replace(found, fight=fights))
+    if not step.heals:
         return
     found = ledger_entry(step.ref.id, step.manifest, notes.get(step.ref.id), now=now, healed=True)
     fight = after_heal(record.fights.get(step.ref.id, Fight()), now)
     record.fights[step.ref.id] = fight
     record.drift = with_entry(record.drift, replace(found, fight=fight.resting(now)))
+
+
+def _is_known(record: Record, found: DriftEntry) -> bool:
+    """What is left as it is would otherwise be told again after each restart."""
+    last = next((d for d in reversed(record.drift) if d.object_id == found.object_id), None)
+    return last is not None and replace(last, at_ms=0, fight=False) == replace(found, at_ms=0)
 
 
 def _opponent(record: Record, identity: ObjectId) -> str:
