@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import jsonschema
 import pytest
 import yaml
+from yarl import URL
 
 from knarr.pipeline.errors import CATALOGUE
 from knarr.pipeline.failure import Failure
@@ -105,6 +107,7 @@ async def test_what_is_wrong_gets_a_number_and_a_next_step(hub: Any, path: str, 
         ("application/x-www-form-urlencoded", b"reason=x", 415),
         ("application/json", b"{", 415),
         ("application/json", b"[]", 415),
+        ("application/json", b"[" * 60_000, 415),
         ("application/json", b'{"force": true}', 415),
         ("application/json", b'{"reason": "' + b"x" * 100_000 + b'"}', 413),
     ],
@@ -115,6 +118,17 @@ async def test_bodies_of_another_shape_are_refused(hub: Any, content_type: str, 
     async with hub.http.post(url, data=payload, headers=headers) as response:
         body = await response.json()
     assert (response.status, body["code"]) == (status, "KNR5032")
+
+
+async def test_a_token_that_is_no_text_is_a_wrong_token(hub: Any) -> None:
+    asked = b"POST /api/v1/revisions/abcdef/approve HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+    url = URL(hub.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(asked + b"Authorization: Bearer \xff\xfe\r\n\r\n")
+    async with asyncio.timeout(10.0):
+        assert await reader.readline() == b"HTTP/1.1 401 Unauthorized\r\n"
+    writer.close()
+    await writer.wait_closed()
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "evil.example:80", "[::2]"])

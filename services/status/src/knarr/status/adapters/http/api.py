@@ -12,6 +12,7 @@ from aiohttp import web
 
 from knarr.pipeline.errors import rejected
 from knarr.status.adapters.http.contract import Operation, operations, text
+from knarr.status.adapters.http.guard import OPERATION
 from knarr.status.adapters.http.problem import problem
 from knarr.status.answer import Answers
 from knarr.status.operate import Handled, Operate
@@ -87,7 +88,7 @@ class Api:
         self, operation: Operation, act: Callable[[Parameters, Mapping[str, str]], Awaitable[web.Response]]
     ) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def handle(request: web.Request) -> web.Response:
-            request["operation"] = operation.operation_id
+            request[OPERATION] = operation.operation_id
             self._check_token(request)
             parameters = operation.checked(dict(request.match_info), _query(request))
             return await act(parameters, await _body(operation, request))
@@ -96,14 +97,14 @@ class Api:
 
     def _check_token(self, request: web.Request) -> None:
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        fits = hmac.compare_digest(given.strip().encode(), self._token.encode())
+        fits = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), self._token.encode())
         if scheme.lower() != "bearer" or not self._token or not fits:
             raise rejected("KNR5030", "this needs a bearer token")
 
 
 def _reading(operation: Operation, answer: Answer) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(request: web.Request) -> web.Response:
-        request["operation"] = operation.operation_id
+        request[OPERATION] = operation.operation_id
         parameters = operation.checked(dict(request.match_info), _query(request))
         return _json(await answer(parameters))
 
@@ -146,7 +147,7 @@ async def _body(operation: Operation, request: web.Request) -> Mapping[str, str]
         raise rejected("KNR5032", "the body must be application/json")
     try:
         body = json.loads(await request.read() or b"{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise rejected("KNR5032", "the body is not JSON") from error
     if operation.body is not None and not operation.body.is_valid(body):
         raise rejected("KNR5032", "the body is not of the stated shape")

@@ -31,6 +31,8 @@ _HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "X-Frame-Options": "DENY",
 }
+# What a handler answers, for the log and the metrics.
+OPERATION = web.RequestKey("operation", str)
 # Probes come from kubelets and Prometheus under any name.
 _ANY_HOST = frozenset({"/healthz", "/readyz", "/metrics"})
 
@@ -47,12 +49,12 @@ def guard(hosts: frozenset[str]) -> Middleware:
                 response: web.StreamResponse = problem("KNR5031", "this server does not answer to that name")
             else:
                 response = await handler(request)
-                operation = request.get("operation", "page")
+                operation = request.get(OPERATION, "page")
         except web.HTTPException as error:
             response = _plain(error)
         except KnarrError as error:
             response = problem_of(error)
-            operation = request.get("operation", "page")
+            operation = request.get(OPERATION, "page")
         except (ConnectionResetError, asyncio.CancelledError):
             raise
         except Exception:

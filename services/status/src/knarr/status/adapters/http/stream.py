@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from knarr.pipeline.errors import retryable
-from knarr.status.adapters.http.guard import secure
+from knarr.status.adapters.http.guard import OPERATION, secure
 from knarr.status.broadcast import Broadcast, Told
 
 _HEARTBEAT_SECONDS = 5.0
@@ -25,7 +25,7 @@ def stream(broadcast: Broadcast, stopping: asyncio.Event) -> Callable[[web.Reque
     """The handler. `stopping` ends every stream, so that a shutdown does not wait for pages."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        request["operation"] = "stream"
+        request[OPERATION] = "stream"
         if broadcast.full:
             raise retryable("KNR5033", "too many pages listen")
         response = web.StreamResponse(
