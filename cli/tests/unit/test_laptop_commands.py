@@ -105,3 +105,19 @@ def test_a_cluster_that_leaves_is_detached_and_nothing_is_deleted_there(shop: Pa
 
 def test_an_unknown_commit_has_a_number(shop: Path) -> None:
     assert getattr(invoke(diff, "nowhere", "--fleet", shop).exception, "code", "") == "KNR6201"
+
+
+def test_a_fleet_without_cluster_documents_renders_for_any_cluster_that_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "fleet.yaml").write_text("apiVersion: knarr.dev/v1\nkind: Fleet\nname: f\n")
+    (tmp_path / "hello").mkdir()
+    configmap = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: h, namespace: default}\n"
+    (tmp_path / "hello/h.yaml").write_text(configmap)
+    done = invoke(render, "hello", "--fleet", tmp_path, "--cluster", "sim-1")
+    assert (done.exit_code, done.output) == (0, invoke(render, "hello", "--fleet", tmp_path).output)
+    assert "1 app: 0 errors" in invoke(vet, tmp_path).output
+
+
+def test_a_folder_without_fleet_is_named_as_the_cause(shop: Path) -> None:
+    (shop / "fleet.yaml").unlink()
+    assert getattr(invoke(render, "checkout", "--fleet", shop).exception, "code", "") == "KNR2015"
+    assert invoke(diff, "HEAD", "--fleet", shop).exit_code == 1

@@ -28,6 +28,13 @@ def test_ports_stay_unless_somebody_took_them(tmp_path: Path) -> None:
     assert second["nats"] != first["nats"]
 
 
+def test_ports_of_one_part_do_not_forget_those_of_another(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    hub = place.ports(("nats", "status"))
+    agents = place.ports(("agents",))
+    assert {**place.ports(("nats", "status")), **place.ports(("agents",))} == {**hub, **agents}
+
+
 def test_a_running_installation_is_found_until_it_withdraws(tmp_path: Path) -> None:
     place = Place(tmp_path)
     place.announce(_RUNNING)

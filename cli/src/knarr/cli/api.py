@@ -25,7 +25,7 @@ class Api:
     token: str = field(default="", repr=False)
 
     def get(self, path: str, **query: str) -> Any:
-        """The JSON answer. KNR6211 when nobody answers; the server's own number when it refuses, KNR6212 without one."""
+        """The JSON answer. KNR6211 when nobody answers; the server's own number when it refuses, else KNR6212."""
         return self._ask("GET", path, query, None)
 
     def post(self, path: str, body: dict[str, Any]) -> Any:

@@ -41,18 +41,20 @@ def diff(
     """Show what the commit AFTER (left out: the folder as it is) changes against the commit BEFORE.
 
     Clusters and apps touched, objects created, changed and deleted: one difference per distinct variant, Secrets
-    masked, deletions first.
+    masked, deletions first. Exit code 1 when something does not render: then the difference is not the whole one.
     """
     from knarr.renderer.diff import as_text
 
-    change = asyncio.run(_changed(before, after, fleet, sources))
+    change, whole = asyncio.run(_changed(before, after, fleet, sources))
     text = as_text(change, bodies=not summary)
     _show(text, svg)
     if fail_on_deletion and change.deletions:
         sys.exit(3)
+    if not whole:
+        sys.exit(1)
 
 
-async def _changed(before: str, after: str | None, fleet: Path, sources: tuple[str, ...]) -> FleetChange:
+async def _changed(before: str, after: str | None, fleet: Path, sources: tuple[str, ...]) -> tuple[FleetChange, bool]:
     from knarr.cli.laptop import commit_snapshots, folder_snapshots, laptop_renderer
     from knarr.renderer.diff import diff as compared
     from knarr.renderer.vet import findings_of, rendered_offline
@@ -61,11 +63,11 @@ async def _changed(before: str, after: str | None, fleet: Path, sources: tuple[s
         was = await rendered_offline(renderer, commit_snapshots(fleet, before, sources))
         newer = commit_snapshots(fleet, after, sources) if after else folder_snapshots(fleet, sources)
         becomes = await rendered_offline(renderer, newer)
-    for finding in findings_of(becomes):
-        if finding.severity.value == "error":
-            failure = finding.failure
-            click.echo(f"{failure.origin or finding.app}: {failure.code}: {failure.message}", err=True)
-    return compared(was, becomes)
+    errors = [finding for finding in findings_of(becomes) if finding.severity.value == "error"]
+    for finding in errors:
+        failure = finding.failure
+        click.echo(f"{failure.origin or finding.app}: {failure.code}: {failure.message}", err=True)
+    return compared(was, becomes), not errors
 
 
 def _show(text: str, svg: Path | None) -> None:

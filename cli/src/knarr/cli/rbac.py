@@ -51,9 +51,10 @@ async def _bundle(app: str, cluster: str, fleet: Path, sources: tuple[str, ...])
     from knarr.cli.laptop import folder_snapshots, laptop_renderer
     from knarr.renderer.vet import IMAGINARY_CLUSTER, bundle_for, rendered_offline
 
+    wanted = cluster or IMAGINARY_CLUSTER
     async with laptop_renderer() as renderer:
-        result = await rendered_offline(renderer, folder_snapshots(fleet, sources))
-    return unpack(bundle_for(result, app, cluster or IMAGINARY_CLUSTER)[1])
+        result = await rendered_offline(renderer, folder_snapshots(fleet, sources), wanted)
+    return unpack(bundle_for(result, app, wanted)[1])
 
 
 def _text(documents: tuple[object, ...]) -> str:

@@ -47,7 +47,8 @@ async def _rendered(app: str, cluster: str, fleet: Path, ref: str, sources: tupl
 
     snapshots = commit_snapshots(fleet, ref, sources) if ref else folder_snapshots(fleet, sources)
     async with laptop_renderer() as renderer:
-        return bundle_for(await rendered_offline(renderer, snapshots), app, cluster or IMAGINARY_CLUSTER)
+        wanted = cluster or IMAGINARY_CLUSTER
+        return bundle_for(await rendered_offline(renderer, snapshots, wanted), app, wanted)
 
 
 def _as_yaml(plain: bytes) -> str:

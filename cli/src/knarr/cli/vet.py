@@ -68,5 +68,6 @@ def _summary(found: tuple[Finding, ...], apps: tuple[str, ...]) -> str:
     from knarr.renderer.core.findings import Severity
 
     counts = {s: sum(f.severity is s for f in found) for s in Severity}
-    words = f"{len(apps)} apps: {counts[Severity.ERROR]} errors, {counts[Severity.WARNING]} warnings"
+    parts = ((len(apps), "app"), (counts[Severity.ERROR], "error"), (counts[Severity.WARNING], "warning"))
+    words = "{}: {}, {}".format(*(f"{n} {word}" if n == 1 else f"{n} {word}s" for n, word in parts))
     return words + ("" if counts[Severity.ERROR] or counts[Severity.WARNING] else ", all well")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from knarr.pipeline.errors import Rejected
+from knarr.pipeline.failure import Failure
 from knarr.pipeline.names import FLEET_SOURCE, AppName, SourceName
 from knarr.pipeline.revision import ClusterFacts
 from knarr.renderer.core.documents import CLUSTERS_FOLDER
@@ -20,12 +21,14 @@ from knarr.renderer.ports import FactsRead, Snapshot
 IMAGINARY_CLUSTER = "any-cluster"
 
 
-async def rendered_offline(renderer: Offline, snapshots: Mapping[SourceName, Snapshot]) -> Result:
-    """Renders what the snapshots hold, for one imaginary cluster where the fleet names none."""
+async def rendered_offline(
+    renderer: Offline, snapshots: Mapping[SourceName, Snapshot], imaginary: str = IMAGINARY_CLUSTER
+) -> Result:
+    """Renders what the snapshots hold; where the fleet names no cluster, for one with the name `imaginary`."""
     tree = snapshots[FLEET_SOURCE].tree
     facts = FactsRead()
     if tree is not None and not tree.is_folder(CLUSTERS_FOLDER):
-        facts = FactsRead(facts=(ClusterFacts(cluster=IMAGINARY_CLUSTER),))
+        facts = FactsRead(facts=(ClusterFacts(cluster=imaginary),))
     return await renderer.render(snapshots, facts)
 
 
@@ -118,9 +121,10 @@ def bundle_for(result: Result, app: str, cluster: str) -> tuple[bytes, bytes]:
     name = AppName(app)
     failed = result.failures.get(name)
     if failed is not None and failed.failures and (name not in result.revisions or cluster in failed.clusters):
-        first = failed.failures[0]
-        raise Rejected(first.code, first.message, object_id=first.object_id, origin=first.origin)
+        raise _refusal(failed.failures[0])
     revision = result.revisions.get(name)
+    if revision is None and result.rendered.failures:
+        raise _refusal(result.rendered.failures[0])
     if revision is None:
         known = ", ".join(sorted(result.revisions)) or "none"
         raise Rejected("KNR2108", f"the fleet has no app {app!r}; there is: {known[:300]}")
@@ -129,3 +133,7 @@ def bundle_for(result: Result, app: str, cluster: str) -> tuple[bytes, bytes]:
             return variant.bundle.digest, result.plain[variant.bundle.digest]
     clusters = ", ".join(sorted(c for v in revision.variants for c in v.clusters)) or "none"
     raise Rejected("KNR2109", f"{app!r} does not go to {cluster!r}, but to: {clusters[:300]}")
+
+
+def _refusal(first: Failure) -> Rejected:
+    return Rejected(first.code, first.message, object_id=first.object_id, origin=first.origin)

@@ -42,7 +42,7 @@ ENTRIES: tuple[Entry, ...] = (
         "KNR6112",
         "The state folder is in use",
         "Another running process owns the servers of this folder.",
-        "Stop the other one first (`knarr down`), or use another folder.",
+        "Stop the other one first (Ctrl-C where it runs), or give another --state.",
     ),
     Entry(
         "KNR6113",
