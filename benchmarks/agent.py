@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from typing import Any
 
-from agent_lab import Lab, environment, lab, say
+from agent_lab import Lab, lab
 from aiohttp import web
 from apply import bundle
+from figures import finish, say
 
 from knarr.bundle.header import HealthRule
 from knarr.local.ports import free_port
@@ -75,7 +74,7 @@ async def measure() -> dict[str, Any]:
     runner, port = await receiver()
     traces = {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}"}
     try:
-        async with lab(**traces) as made:
+        async with lab(traces) as made:
             await made.kube.admin.create("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
             apps: dict[str, AssignedApp] = {}
             small = await grown(made, apps, SMALL)
@@ -89,7 +88,7 @@ async def measure() -> dict[str, Any]:
             await made.until(lambda: made.cluster_report is not None and made.cluster_report.start_number == 2)
             await asyncio.sleep(5)
             restarted = made.agent.rss_mib()
-        async with lab(**traces) as made:
+        async with lab(traces) as made:
             await made.kube.admin.create("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
             apps = {}
             await grown(made, apps, SMALL)
@@ -103,12 +102,10 @@ async def measure() -> dict[str, Any]:
             "kib_per_object_second_half": round((large - middle) * 1024 / ((LARGE - MIDDLE) * 4), 3),
             "rss_10000_mib": round(large, 1),
             "rss_10000_restarted_mib": round(restarted, 1),
-            **environment(),
         }
     finally:
         await runner.cleanup()
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(measure())))
-    sys.exit(0)
+    finish(asyncio.run(measure()))

@@ -6,17 +6,16 @@ import asyncio
 import base64
 import json
 import os
-import platform
 import sys
 import tempfile
-import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+from figures import say
 from nacl.signing import SigningKey
 
 from knarr.bundle.packing import Bundle
@@ -34,29 +33,6 @@ from knarr.testkit.agent_hub import EPOCH, Assigner, assigned
 
 SIGNER = SigningKey(b"s" * 32)
 CLUSTER = "bench"
-
-
-def say(text: str) -> None:
-    """Progress, on stderr."""
-    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
-
-
-def environment() -> dict[str, str]:
-    """What the figures depend on."""
-    model = next((line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")), "")
-    return {
-        "cpu_count": str(os.cpu_count()),
-        "cpu_model": model,
-        "kernel": platform.release(),
-        "python": platform.python_version(),
-    }
-
-
-def _cpuinfo() -> list[str]:
-    try:
-        return Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return []
 
 
 @dataclass(slots=True)
@@ -96,6 +72,12 @@ class AgentProcess:
         if self._process is not None and self._process.returncode is None:
             self._process.terminate()
             await self._process.wait()
+
+    async def kill(self) -> None:
+        """SIGKILL: nothing is said and nothing is saved any more."""
+        assert self._process is not None
+        self._process.kill()
+        await self._process.wait()
 
     async def metrics(self) -> dict[str, float]:
         """Its own counters."""
@@ -143,6 +125,7 @@ class Lab:
 
     folder: Path
     kube: KubeCluster
+    nats: NatsServer
     broker: Broker
     agent: AgentProcess
     assigner: Assigner
@@ -206,8 +189,8 @@ class Lab:
 
 
 @asynccontextmanager
-async def lab(*, controllers: bool = False, **more: str) -> AsyncIterator[Lab]:
-    """Everything running, the agent enrolled."""
+async def lab(more: Mapping[str, str] | None = None, *, controllers: bool = False) -> AsyncIterator[Lab]:
+    """Everything running, the agent enrolled; `more` is added to its environment."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="knarr-bench-")))
         say("starting a real kube-apiserver and NATS (a first use builds Kubernetes, some minutes)")
@@ -218,8 +201,8 @@ async def lab(*, controllers: bool = False, **more: str) -> AsyncIterator[Lab]:
         await stack.enter_async_context(broker)
         await broker.wait_connected(20)
         await ensure_streams(broker.jetstream())
-        agent = _agent(folder, nats, kube, more)
-        made = Lab(folder, kube, broker, agent, Assigner(CLUSTER, "", b"", signer=SIGNER))
+        agent = _agent(folder, nats, kube, more or {})
+        made = Lab(folder, kube, nats, broker, agent, Assigner(CLUSTER, "", b"", signer=SIGNER))
 
         async def take(message: Any) -> None:
             made.take(message.subject, message.data, dict(message.headers or {}))
@@ -234,7 +217,7 @@ async def lab(*, controllers: bool = False, **more: str) -> AsyncIterator[Lab]:
         yield made
 
 
-def _agent(folder: Path, nats: NatsServer, kube: KubeCluster, more: dict[str, str]) -> AgentProcess:
+def _agent(folder: Path, nats: NatsServer, kube: KubeCluster, more: Mapping[str, str]) -> AgentProcess:
     trust = folder / "trust.json"
     key = base64.b64encode(bytes(SIGNER.verify_key)).decode()
     trust.write_text(json.dumps({"epoch": EPOCH, "verify_keys": [key]}))

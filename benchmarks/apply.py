@@ -6,12 +6,12 @@ import asyncio
 import json
 import ssl
 import statistics
-import sys
 import time
 from typing import Any
 
 import aiohttp
-from agent_lab import Lab, environment, lab, say
+from agent_lab import Lab, lab
+from figures import finish, say
 
 from knarr.bundle.packing import Bundle
 from knarr.pipeline.assignment import AssignedApp
@@ -189,10 +189,8 @@ async def measure() -> dict[str, Any]:
             "requests_unchanged": unchanged / (4 * APPS),
             "unchanged_s": round(restart, 3),
             "unchanged_same_process_s": round(again, 3),
-            **environment(),
         }
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(measure())))
-    sys.exit(0)
+    finish(asyncio.run(measure()))

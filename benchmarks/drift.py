@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-import statistics
-import sys
 import time
 from typing import Any
 
 import aiohttp
-from agent_lab import Lab, environment, lab, say
+from agent_lab import Lab, lab
 from apply import bundle
+from figures import finish, percentile, say
 
 from knarr.pipeline.assignment import AssignedApp
 
@@ -34,13 +33,11 @@ async def measure() -> dict[str, Any]:
             say(f"{EDITS} edits by hand, then {EDITS // 4} deletions")
             edits = [await healed(made, session, n % APPS, delete=False) for n in range(EDITS)]
             deletions = [await healed(made, session, n % APPS, delete=True) for n in range(EDITS // 4)]
-        edits.sort()
         return {
-            "p50": round(statistics.median(edits), 4),
-            "p99": round(edits[int(len(edits) * 0.99) - 1], 4),
-            "deletion_p50": round(statistics.median(deletions), 4),
+            "p50": round(percentile(edits, 0.5), 4),
+            "p99": round(percentile(edits, 0.99), 4),
+            "deletion_p50": round(percentile(deletions, 0.5), 4),
             "objects": APPS * 4,
-            **environment(),
         }
 
 
@@ -70,5 +67,4 @@ async def healed(made: Lab, session: aiohttp.ClientSession, app: int, *, delete:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(measure())))
-    sys.exit(0)
+    finish(asyncio.run(measure()))
