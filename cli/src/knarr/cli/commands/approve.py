@@ -20,10 +20,13 @@ from knarr.cli.api import find_api
 def approve(revision: str, reason: str, sure: bool, state: Path | None) -> None:
     """Approve exactly this held revision. An unambiguous beginning of its id will do; what would go is shown first."""
     from knarr.cli.commands.status import told
+    from knarr.pipeline.errors import rejected
 
     api = find_api(state)
     found = api.get(f"revisions/{revision}")
     click.echo(told(api, "revisions", found["revision"], "table"))
+    if found["state"] != "held":
+        raise rejected("KNR5041", f"{found['app']} {found['short']} is not held")
     if not sure:
         click.confirm("Approve this deletion?", abort=True)
     api.post(f"revisions/{found['revision']}/approve", {"reason": reason, "actor": getpass.getuser()})
