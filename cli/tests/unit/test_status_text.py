@@ -26,6 +26,25 @@ _HELD: dict[str, Any] = {
     "losses": [{"clusters": ["c\r1"], "object_count": 9, "objects_before": 10, "objects": ["/ConfigMap/d/c\x1b[1m"]}],
 }
 _ANSWERS: dict[str, Any] = {
+    "/api/v1/summary": {
+        "clusters": {"total": 1, "standings": {"healthy": 1}},
+        "stages": [],
+        "apps": [],
+        "sources_unreachable": 1,
+    },
+    "/api/v1/sources?limit=500": {
+        "items": [
+            {
+                "source": "fleet",
+                "reachable": False,
+                "since_ms": 1,
+                "failure": {"code": "KNR1003", "message": "there is no branch 'nope'"},
+            }
+        ],
+        "metadata": {},
+    },
+    "/api/v1/revisions?state=held": {"items": []},
+    "/api/v1/commits?limit=5": {"items": []},
     "/api/v1/revisions/aa": _HELD,
     "/api/v1/revisions/bb": {**_HELD, "state": "assigned", "held": None, "reasons": [], "losses": []},
     "/api/v1/commits/fleet/5ede51b": {
@@ -80,3 +99,10 @@ def test_any_name_is_asked_for_and_the_servers_number_is_shown(api: Api, name: s
     with pytest.raises(KnarrError) as refused:
         told(api, "clusters", name, "table")
     assert refused.value.code == "KNR5020"
+
+
+def test_a_source_that_is_not_read_stands_before_what_is_healthy(api: Api) -> None:
+    first, second, *_ = told(api, None, None, "table").split("\n\n")
+    assert first == "1 cluster: 1 healthy"
+    assert "NOT READ  source fleet" in second
+    assert second.endswith("      KNR1003 there is no branch 'nope'")

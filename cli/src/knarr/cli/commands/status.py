@@ -78,7 +78,10 @@ def _glance(api: Api, output: str) -> str:
     apps = show(summary["apps"], [_APP, *_TALLY], "table")
     newest = api.get("commits", limit="5")["items"]
     commits = show(newest, _columns("commits", wide=False), "table")
-    parts = [f"{summary['clusters']['total']} clusters: {counts(summary['clusters']['standings'])}"]
+    total = summary["clusters"]["total"]
+    parts = [f"{total} cluster{'s' * (total != 1)}: {counts(summary['clusters']['standings'])}"]
+    if summary["sources_unreachable"]:
+        parts += [_unread_text(source) for source in api.items("sources") if source["reachable"] is False]
     parts += [_held_text(revision) for revision in api.get("revisions", state="held")["items"]]
     parts += [_failed_text(commit) for commit in newest if commit["newest"] and commit["state"] == "failed"]
     return "\n\n".join([*parts, stages, apps, commits])
@@ -95,6 +98,13 @@ def _held_text(revision: Row) -> str:
         revert = held.get("revert", "revert the commit")
         lines.append(clean(f"      approve: knarr approve {revision['short']}    or: {revert}"))
     return "\n".join(lines)
+
+
+def _unread_text(source: Row) -> str:
+    """Everything may be healthy and still be old: that Git is not read stands first."""
+    failure = source["failure"] or {"code": "", "message": "it does not answer"}
+    head = clean(f"NOT READ  source {source['source']}, since {age(source['since_ms'])}")
+    return "\n".join([click.style(head, fg="red", bold=True), clean(f"      {failure['code']} {failure['message']}")])
 
 
 def _failed_text(commit: Row) -> str:

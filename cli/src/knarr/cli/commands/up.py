@@ -26,11 +26,25 @@ Examples:
     metavar="CONTEXT[=NAME]",
     help="A context of your kubeconfig; may be given again. Default name: the context, lower-cased.",
 )
-@click.option("--simulate", default=0, metavar="N", show_default=True, help="Add N simulated clusters.")
+@click.option(
+    "--simulate",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    show_default=True,
+    help="Add N simulated clusters.",
+)
 @click.option("--kubeconfig", type=click.Path(path_type=Path), help="Default: $KUBECONFIG or ~/.kube/config.")
 @click.option("--state", type=click.Path(path_type=Path), help="State folder; default: ~/.local/state/knarr.")
 @click.option("--adopt", multiple=True, metavar="NAME", help="Take a cluster over from another installation.")
-@click.option("--poll", default=5.0, metavar="SECONDS", show_default=True, help="How often Git is asked.")
+@click.option(
+    "--poll",
+    type=click.FloatRange(min=0.1),
+    default=5.0,
+    metavar="SECONDS",
+    show_default=True,
+    help="How often Git is asked.",
+)
 def up(**asked: object) -> None:
     """Run Knarr on this machine until Ctrl-C.
 
@@ -41,4 +55,9 @@ def up(**asked: object) -> None:
 
     os.umask(0o077)  # every part keeps copies of what Git and the clusters hold: for this user's eyes only
 
-    asyncio.run(run_up(UpOptions.of(asked)))
+    options = UpOptions.of(asked)
+    try:
+        options.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise click.BadParameter(f"the folder cannot be made: {error}", param_hint="--state") from error
+    asyncio.run(run_up(options))
