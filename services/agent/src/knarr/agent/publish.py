@@ -147,6 +147,8 @@ class Publisher:
         except KnarrError:
             self._plans.append(plan)
             raise
+        finally:
+            self._sequences.pop(f"plan {plan.request_id}", None)
 
     async def _sent(self, key: str, report: Report) -> None:
         sequence = await self.hub.report(report)
