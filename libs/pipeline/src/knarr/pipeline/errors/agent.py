@@ -147,7 +147,7 @@ ENTRIES: tuple[Entry, ...] = (
         "KNR4023",
         "Another applier owns a field that the bundle sets",
         "The app's conflict policy is Refuse.",
-        "Remove the field from the bundle, list it under ignoredFields, or set `conflicts: Force`.",
+        "Remove the field from the bundle, list it under `ignoreFields`, or set `conflicts: Force`.",
     ),
     Entry(
         "KNR4024",
@@ -241,7 +241,7 @@ ENTRIES: tuple[Entry, ...] = (
         "KNR4050",
         "Another controller changes the object back again and again",
         "Two writers fight over the same fields; the agent rests before it heals again.",
-        "Stop the other writer, or list the fields under ignoredFields.",
+        "Stop the other writer, or list the fields under `ignoreFields`.",
     ),
     Entry(
         "KNR4090",
