@@ -98,11 +98,13 @@ async def test_a_giant_body_is_not_read(fetcher: FetcherHarness, announced: bool
     assert sent < 400
 
 
-async def test_many_wrong_ones_have_to_wait(fetcher: FetcherHarness) -> None:
+async def test_many_wrong_ones_have_to_wait_and_a_right_one_from_there_does_not(fetcher: FetcherHarness) -> None:
     await _started(fetcher)
     statuses = [(await _post(fetcher, "fleet", BODY, {}))[0] for _ in range(30)]
     assert statuses[0] == 401
     assert statuses[-1] == 429
+    signed = {"X-Hub-Signature-256": f"sha256={_signature(BODY)}"}
+    assert (await _post(fetcher, "fleet", BODY, signed))[0] == 202
 
 
 async def test_a_source_has_its_own_secret(fetcher: FetcherHarness) -> None:

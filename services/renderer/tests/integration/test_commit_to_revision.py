@@ -23,6 +23,7 @@ from knarr.messaging.subjects import (
     revision_failed_subject,
     revision_subject,
 )
+from knarr.pipeline.chart_lock import LOCK_FILE, ChartLock, ChartReference, LockedChart, lock_to_bytes
 from knarr.pipeline.codec import encode
 from knarr.pipeline.revision import AppOutcome, ClusterFacts, CommitRendered, RenderFailed, RevisionRendered
 from knarr.pipeline.snapshot import Commit, FileEntry, FileMode, Manifest, Pack, PackedContent, SnapshotStored
@@ -197,6 +198,42 @@ async def test_a_failing_variant_keeps_its_last_good_bundle_while_the_others_mov
 
 def _placed(revision: RevisionRendered) -> dict[str, bytes]:
     return {c: v.bundle.digest for v in revision.variants if v.bundle for c in v.clusters}
+
+
+REFERENCE = ChartReference(repository="https://charts.example.com", name="web", version="^1")
+CHART_APP = (
+    "apiVersion: knarr.dev/v1\nkind: App\nhelm:\n  values: {size: 2}\n"
+    "  chart: {repository: 'https://charts.example.com', name: web, version: ^1}\n"
+)
+
+
+def chart_files(lock: LockedChart) -> dict[str, str | bytes]:
+    """A snapshot's files for one locked chart."""
+    files: dict[str, str | bytes] = {
+        LOCK_FILE: lock_to_bytes(ChartLock(charts=(lock,), uses=(("web/knarr.yaml", REFERENCE),)))
+    }
+    if lock.folder:
+        files |= {
+            f"{lock.folder}/Chart.yaml": "apiVersion: v2\nname: web\nversion: 1.2.3\n",
+            f"{lock.folder}/knarr.yaml": "apiVersion: knarr.dev/v1\nkind: App\nname: planted\n",
+            f"{lock.folder}/templates/a.yaml": config_map("a", "{{ .Values.size }}"),
+        }
+    return files
+
+
+async def test_an_app_whose_chart_is_in_the_lock_is_rendered_from_the_snapshot(running: Hub) -> None:
+    base = {"fleet.yaml": FLEET, "clusters/c1.yaml": cluster("c1"), "web/knarr.yaml": CHART_APP}
+    pinned = LockedChart(reference=REFERENCE, version="1.2.3", digest="ab" * 32)
+    rendered = await running.closed(await running.commit({**base, **chart_files(pinned)}))
+    assert [(a.app, a.outcome, a.failure_code) for a in rendered.apps] == [("web", AppOutcome.REVISION, "")]
+    good = await running.revision("web")
+    assert good.variants[0].origins[0].origin.startswith(f"{pinned.folder}/templates/a.yaml")
+    lost = LockedChart(reference=REFERENCE, code="KNR1050", message="it does not answer")
+    failing = await running.closed(await running.commit({**base, **chart_files(lost)}))
+    (app,) = failing.apps
+    assert (app.outcome, app.failure_code, app.revision) == (AppOutcome.FAILED, "KNR1050", good.revision)
+    unlocked = await running.closed(await running.commit(base))
+    assert [a.failure_code for a in unlocked.apps] == ["KNR2410"]
 
 
 async def test_a_source_that_turns_empty_detaches(running: Hub) -> None:

@@ -13,11 +13,13 @@ from dataclasses import dataclass, replace
 from opentelemetry import trace
 from opentelemetry.context import Context
 
+from knarr.fetcher.charts import Pinned, is_failing, lock_of, pin
 from knarr.fetcher.core.globs import covers
 from knarr.fetcher.core.numbering import next_number
 from knarr.fetcher.core.source import Source
+from knarr.fetcher.core.tree import TreeDelta
 from knarr.fetcher.ports import Published, Remembered, Repository, Sighting
-from knarr.fetcher.snapshot import Parts, is_whole, store
+from knarr.fetcher.snapshot import Parts, delta_since, is_whole, store
 from knarr.fetcher.verify import signed_by
 from knarr.pipeline.errors import retryable
 from knarr.pipeline.snapshot import Commit, CommitObserved, SnapshotStored
@@ -54,7 +56,8 @@ async def fetch(source: Source, repository: Repository, parts: Parts, *, audit: 
     """Looks once. `audit`: also checks that everything published is still stored. Raises numbered errors."""
     for _ in range(_RACES):
         look = await _look(source, repository, parts, audit)
-        if look.base is not None and await _is_current(look, look.base, repository):
+        current = look.base is not None and await _is_current(look, look.base, repository)
+        if look.base is not None and current and not await _charts_moved(look.base, repository, parts):
             if look.kept.stored != look.base or look.kept.stream != look.stream:
                 await parts.memory.remember(source.name, _remembered(look, look.base))
             return Fetched(snapshot=look.base, published=False, fetched=look.sighting.fetched)
@@ -122,8 +125,16 @@ async def _publish(look: _Look, repository: Repository, parts: Parts) -> Snapsho
         with TRACER.start_as_current_span("snapshot") as stored_span:
             commit = await _numbered(look, parts)
             span.set_attribute("knarr.commit.number", commit.number)
+            delta, pinned = await _content(look, repository, parts)
             snapshot = await store(
-                commit, sighting.tree_id, look.base, stream=look.stream, repository=repository, parts=parts
+                commit,
+                sighting.tree_id,
+                look.base,
+                delta,
+                pinned,
+                stream=look.stream,
+                repository=repository,
+                parts=parts,
             )
             stored_span.set_attribute("knarr.snapshot.bytes", snapshot.published_bytes)
             stored_span.set_attribute("knarr.snapshot.files", snapshot.published_files)
@@ -131,6 +142,25 @@ async def _publish(look: _Look, repository: Repository, parts: Parts) -> Snapsho
             return None
         await parts.memory.remember(source.name, _remembered(look, snapshot))
         return snapshot
+
+
+async def _content(look: _Look, repository: Repository, parts: Parts) -> tuple[TreeDelta, Pinned]:
+    """What the commit brings, and its charts. Another set of charts begins a new chain of manifests."""
+    delta = await delta_since(look.base, look.sighting.tree_id, repository)
+    before = lock_of(look.base if look.base is not None else _newest(look))
+    with TRACER.start_as_current_span("charts"):
+        pinned = await pin(delta, before, repository, parts.charts, whole=delta.complete)
+    if pinned.whole and not delta.complete:
+        delta = await delta_since(None, look.sighting.tree_id, repository)
+    return delta, pinned
+
+
+async def _charts_moved(base: SnapshotStored, repository: Repository, parts: Parts) -> bool:
+    """Whether a chart that could not be resolved now is, or fails in another way: the snapshot is stored again."""
+    before = lock_of(base)
+    if not is_failing(before):
+        return False
+    return (await pin(TreeDelta(changed=()), before, repository, parts.charts, whole=False)).lock_bytes != base.lock
 
 
 async def _numbered(look: _Look, parts: Parts) -> Commit:

@@ -12,12 +12,16 @@ from aiohttp import web
 
 from knarr.fetcher.adapters.broker.log import CommitLog
 from knarr.fetcher.adapters.broker.vault import SnapshotVault
+from knarr.fetcher.adapters.charts.archives import ArchiveFolder
+from knarr.fetcher.adapters.charts.repositories import WebCharts
+from knarr.fetcher.adapters.charts.web import Web
 from knarr.fetcher.adapters.credentials import CredentialsFile
 from knarr.fetcher.adapters.git.opener import MirrorOpener
 from knarr.fetcher.adapters.git.process import configure_libgit2, trust_hosts
 from knarr.fetcher.adapters.openpgp import SequoiaOpenPgp
 from knarr.fetcher.adapters.state import StateFile
 from knarr.fetcher.adapters.webhook import Webhook
+from knarr.fetcher.charts import ChartParts
 from knarr.fetcher.core.webhook import BODY_BYTES
 from knarr.fetcher.fleet import FleetFollower
 from knarr.fetcher.settings import Settings, read_settings
@@ -38,12 +42,21 @@ async def run(settings: Settings) -> None:
         stack.callback(vault.close)
         state = StateFile(settings.state_dir / "fetcher.sqlite")
         stack.push_async_callback(state.close)
+        web_of_charts = Web(
+            hosts=settings.chart_hosts, plain_http=settings.rules.plain_http, ca_bundle=settings.ca_bundle
+        )
+        stack.push_async_callback(web_of_charts.close)
+        charts = ChartParts(
+            charts=WebCharts(web_of_charts, credentials, settings.rules, settings.proxy),
+            archives=ArchiveFolder(settings.state_dir / "charts"),
+        )
         parts = Parts(
             vault=vault,
             index=state,
             memory=state,
             log=CommitLog(broker),
             openpgp=SequoiaOpenPgp(),
+            charts=charts,
             now=time.time,
             limits=settings.limits,
         )

@@ -11,9 +11,11 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from knarr.fetcher.core.chart_index import Offer
 from knarr.fetcher.core.manifest import Place
 from knarr.fetcher.core.source import Ref, Source
 from knarr.fetcher.core.tree import TreeDelta
+from knarr.pipeline.chart_lock import ChartReference
 from knarr.pipeline.snapshot import CommitObserved, SealedAddress, SnapshotStored, SourceReported
 
 T = TypeVar("T")
@@ -74,6 +76,30 @@ class OpenRepository(Protocol):
 
     def __call__(self, source: Source) -> AbstractAsyncContextManager[Repository]:
         """KNR1023 when the source's credentials do not fit. Asks nobody yet."""
+        ...
+
+
+class Charts(Protocol):
+    """Helm repositories and OCI registries."""
+
+    async def offers(self, reference: ChartReference) -> tuple[Offer, ...]:
+        """The versions that the repository has. KNR1050–KNR1057."""
+        ...
+
+    async def archive(self, reference: ChartReference, offer: Offer) -> bytes:
+        """The chart's archive, with the sha256 that the repository states, if it does. KNR1050–KNR1057."""
+        ...
+
+
+class Archives(Protocol):
+    """Archives by the hex sha256 of their bytes. May be lost at any time."""
+
+    async def load(self, digest: str) -> bytes | None:
+        """The archive, whose digest has been checked; None when it is not there."""
+        ...
+
+    async def keep(self, archive: bytes) -> None:
+        """Keeps it."""
         ...
 
 

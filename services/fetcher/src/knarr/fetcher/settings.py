@@ -40,6 +40,7 @@ class Settings:
     rules: AddressRules
     bounds: Bounds
     limits: Limits
+    chart_hosts: frozenset[str]
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -73,6 +74,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             fetch_bytes=reader.whole("KNARR_MAX_FETCH_BYTES", Bounds().fetch_bytes),
         ),
         limits=limits,
+        chart_hosts=frozenset(host.lower() for host in reader.words("KNARR_CHART_HOSTS", ())),
     )
     if settings.rhythm.poll_seconds <= 0 or settings.rhythm.audit_seconds <= 0:
         reader.mistake("KNARR_POLL_SECONDS and KNARR_AUDIT_SECONDS must be above 0")

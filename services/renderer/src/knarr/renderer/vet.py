@@ -53,7 +53,9 @@ def findings_of(result: Result) -> tuple[Finding, ...]:
 def _app_findings(result: Result) -> Iterator[Finding]:
     for name, finished in result.finished.items():
         for found in finished.failures:
-            yield Finding(severity=Severity.ERROR, failure=found, app=name)
+            # On a laptop no repository is asked: that says nothing about the app.
+            severity = Severity.NOTE if found.code == "KNR2410" else Severity.ERROR
+            yield Finding(severity=severity, failure=found, app=name)
         for found in finished.warnings:
             yield Finding(severity=Severity.WARNING, failure=found, app=name)
         if finished.clusters_known and not finished.clusters and not finished.failures:

@@ -301,6 +301,18 @@ ENTRIES: tuple[Entry, ...] = (
         "It is tried again. If it stays, look at the memory and process limits of the renderer.",
         ErrorKind.RETRYABLE,
     ),
+    Entry(
+        "KNR2410",
+        "The chart is not in the snapshot",
+        "helm.chart names a chart that the lock, which the fetcher keeps with the commit, does not hold.",
+        _KEPT + "Wait for the fetcher's next look. On a laptop nothing is fetched, so such an app is not checked.",
+    ),
+    Entry(
+        "KNR2411",
+        "helm.chart and another folder",
+        "helm.chart takes the place of the folder that is rendered: no `path`, overlay or other renderer can hold.",
+        _KEPT + "Remove either of them.",
+    ),
     # --- objects ------------------------------------------------------------------------------------------------
     Entry(
         "KNR2501",

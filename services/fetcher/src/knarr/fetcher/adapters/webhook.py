@@ -40,26 +40,27 @@ class Webhook:
         return response
 
     async def _answer(self, request: web.Request) -> web.Response:
-        address = request.remote or ""
-        if self._limit.is_spent(address, time.monotonic()):
-            return _refusal(429, "KNR1032")
         if self._slots.locked():
             return _refusal(429, "KNR1032")
         if (request.content_length or 0) > BODY_BYTES:
-            self._limit.charge(address, time.monotonic())
-            return _refusal(413, "KNR1031")
+            return self._wrong(request, 413, "KNR1031")
         async with self._slots:
             body = await _body(request)
         if body is None:
-            self._limit.charge(address, time.monotonic())
-            return _refusal(413, "KNR1031")
+            return self._wrong(request, 413, "KNR1031")
         source = request.match_info["source"]
         headers = {name.lower(): value for name, value in request.headers.items()}
         known_secret = self._secret_of(source)
         if not is_signed(known_secret or self._nobodys_secret, body, headers) or not self._wake(source):
-            self._limit.charge(address, time.monotonic())
-            return _refusal(401, "KNR1030")
+            return self._wrong(request, 401, "KNR1030")
         return web.Response(status=202, text="looking\n")
+
+    def _wrong(self, request: web.Request, status: int, code: str) -> web.Response:
+        """A wrong request costs its address; a right one is heard however many wrong ones came from there."""
+        address, now = request.remote or "", time.monotonic()
+        spent = self._limit.is_spent(address, now)
+        self._limit.charge(address, now)
+        return _refusal(429, "KNR1032") if spent else _refusal(status, code)
 
 
 async def _body(request: web.Request) -> bytes | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from knarr.pipeline.chart_lock import RESERVED_FOLDER
 from knarr.pipeline.errors import KnarrError, Rejected, failure_of
 from knarr.pipeline.failure import Failure
 from knarr.pipeline.names import AppName, SourceName, is_dns_label
@@ -53,8 +54,10 @@ def app_folders(tree: Tree, where: Where) -> tuple[str, ...]:
         return (folder,) if tree.is_folder(folder) else ()
     if where.apps:
         glob = _glob(where.apps)
-        return tuple(sorted(f for f in tree.folders() if f and glob.fullmatch(f)))
-    named = sorted(p.rpartition("/")[0] for p in tree.files if p.rpartition("/")[2] == APP_FILE)
+        return tuple(sorted(f for f in tree.folders() if f and glob.fullmatch(f) and not _is_of_a_chart(f)))
+    named = sorted(
+        p.rpartition("/")[0] for p in tree.files if p.rpartition("/")[2] == APP_FILE and not _is_of_a_chart(p)
+    )
     if named or not where.simplest:
         return tuple(named)
     hidden_or_ours = (CLUSTERS_FOLDER, POLICIES_FOLDER)
@@ -66,6 +69,11 @@ def app_folders(tree: Tree, where: Where) -> tuple[str, ...]:
         and name not in hidden_or_ours
         and any(f.path.endswith(_MANIFESTS) for f in tree.under(name))
     )
+
+
+def _is_of_a_chart(path: str) -> bool:
+    """Charts of repositories are strangers' files: none of them is an app."""
+    return path == RESERVED_FOLDER or path.startswith(RESERVED_FOLDER + "/")
 
 
 def detect(tree: Tree, folder: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from knarr.pipeline.chart_lock import ChartReference
 from knarr.pipeline.names import AppName, ClusterName, SourceName
 from knarr.renderer.core.scalars import Scalar
 from knarr.renderer.core.selector import Selector
@@ -81,8 +82,9 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HelmOptions:
-    """How a chart is rendered."""
+    """How a chart is rendered, and which, if it does not lie in the app's folder."""
 
+    chart: ChartReference | None = None
     release_name: str = ""
     values_files: tuple[str, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from knarr.bundle.canonical import canonical_json
+from knarr.pipeline.chart_lock import ChartReference
 from knarr.pipeline.errors import KnarrError, failure_of
 from knarr.pipeline.failure import Failure
 from knarr.pipeline.names import AppName, ClusterName, SourceName
@@ -187,6 +188,7 @@ def app_of(value: Mapping[str, Any], origin: str) -> App:
         allow_plaintext_secrets=value.get("allowPlaintextSecrets", False),
         allow_unknown_kinds=value.get("allowUnknownKinds", True),
         helm=HelmOptions(
+            chart=ChartReference(**helm["chart"]) if "chart" in helm else None,
             release_name=helm.get("releaseName", ""),
             values_files=tuple(helm.get("valuesFiles", ())),
             values=helm.get("values", {}),

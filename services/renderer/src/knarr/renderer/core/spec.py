@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from knarr.bundle.canonical import canonical_json
+from knarr.pipeline.chart_lock import LOCK_FILE, ChartReference
 from knarr.pipeline.digest import digest_of
 from knarr.pipeline.errors import KnarrError, failure_of
 from knarr.pipeline.failure import Failure
-from knarr.renderer.core import helm, jsonnet, kustomize
+from knarr.renderer.core import charts, helm, jsonnet, kustomize
 from knarr.renderer.core.discover import FoundApp, detect
 from knarr.renderer.core.documents import App, Cluster
 from knarr.renderer.core.failures import failure
@@ -66,6 +67,8 @@ class Ground:
 def specs_of(found: FoundApp, app: App, placement: Placement, ground: Ground) -> tuple[tuple[Clusters, Spec], ...]:
     """The runs that `placement` needs, each with the clusters that share it."""
     target, origin = placement.target, placement.target.origin or app.origin
+    if app.helm.chart is not None:
+        return _remote_chart(found, app, app.helm.chart, placement, ground)
     try:
         base = resolve(found.folder, app.path, "path", origin) if app.path else found.folder
         folder = resolve(base, target.overlay, "overlay", origin) if target.overlay else base
@@ -83,6 +86,21 @@ def specs_of(found: FoundApp, app: App, placement: Placement, ground: Ground) ->
         case "jsonnet":
             return _jsonnet(app, placement, folder, ground)
     return ((placement.clusters, _plain(folder, ground)),)
+
+
+def _remote_chart(
+    found: FoundApp, app: App, reference: ChartReference, placement: Placement, ground: Ground
+) -> tuple[tuple[Clusters, Spec], ...]:
+    """The runs of an app whose chart the fetcher has brought with the commit."""
+    if app.path or placement.target.overlay or app.renderer not in ("", "helm"):
+        both = failure("KNR2411", "helm.chart holds with no path, overlay or other renderer", origin=app.origin)
+        return ((placement.clusters, Spec(failures=(both,))),)
+    folder = charts.locked_folder(ground.tree, ground.contents, reference, app.origin)
+    if isinstance(folder, Failure):
+        return ((placement.clusters, Spec(failures=(folder,))),)
+    runs = _helm(found, app, placement, folder, ground)
+    # The lock says which folder it is; it is no part of the output.
+    return tuple((clusters, replace(spec, folders=(*spec.folders, LOCK_FILE))) for clusters, spec in runs)
 
 
 def _helm(

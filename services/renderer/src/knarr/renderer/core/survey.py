@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from knarr.pipeline.chart_lock import RESERVED_FOLDER
 from knarr.pipeline.errors import KnarrError, failure_of
 from knarr.pipeline.failure import Failure
 from knarr.pipeline.names import FLEET_SOURCE, AppName, SourceName
@@ -68,7 +69,8 @@ def places(fleet: Fleet, trees: Mapping[SourceName, tuple[Tree, Contents]]) -> t
     if FLEET_SOURCE not in trees:
         return tuple(places_named)
     tree = trees[FLEET_SOURCE][0]
-    has_app_files = any(path.rpartition("/")[2] == APP_FILE for path in tree.files)
+    own = (path for path in tree.files if not path.startswith(f"{RESERVED_FOLDER}/"))
+    has_app_files = any(path.rpartition("/")[2] == APP_FILE for path in own)
     simplest = not fleet.apps and not fleet.sources and not has_app_files
     return (Where(source=FLEET_SOURCE, apps=fleet.apps, simplest=simplest), *places_named)
 
