@@ -7,6 +7,7 @@ what the hub's clock says.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -19,19 +20,34 @@ _HEARTBEAT_SECONDS = 5.0
 _WRITE_SECONDS = 10.0
 # A stream ends after a while so that no connection outlives a revoked address or a drained replica for ever.
 _LIFE_SECONDS = 3600.0
+# One address (many people behind one proxy among them) leaves room for the others.
+_STREAMS_PER_ADDRESS = 128
 
 
 def stream(broadcast: Broadcast, stopping: asyncio.Event) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     """The handler. `stopping` ends every stream, so that a shutdown does not wait for pages."""
 
+    listening: Counter[str] = Counter()
+
     async def handle(request: web.Request) -> web.StreamResponse:
         request[OPERATION] = "stream"
-        if broadcast.full:
+        address = request.remote or ""
+        if broadcast.full or listening[address] >= _STREAMS_PER_ADDRESS:
             raise retryable("KNR5033", "too many pages listen")
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         )
         secure(response)
+        listening[address] += 1
+        try:
+            await _serve(request, response)
+        finally:
+            listening[address] -= 1
+            if not listening[address]:
+                del listening[address]
+        return response
+
+    async def _serve(request: web.Request, response: web.StreamResponse) -> None:
         await response.prepare(request)
         async with broadcast.listening(request.headers.get("Last-Event-ID", "")[:64]) as queue:
             try:
@@ -43,7 +59,6 @@ def stream(broadcast: Broadcast, stopping: asyncio.Event) -> Callable[[web.Reque
                 pass
             except ConnectionError:
                 pass
-        return response
 
     return handle
 
