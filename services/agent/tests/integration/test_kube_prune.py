@@ -159,6 +159,16 @@ async def test_an_object_that_moves_between_apps_keeps_its_uid(kube_cluster: Kub
         assert await b.hand.get("configmaps", "left0") is None
 
 
+async def test_the_agent_s_own_namespace_is_never_pruned(kube_cluster: KubeCluster, namespace: str) -> None:
+    own = f"{namespace}-agent"
+    async with kube_bench(kube_cluster, namespace) as b:
+        staying = await applied(b, config_map("beside-the-state", own), config_map("goes", namespace))
+        b.assign(b.bundle("shop", *staying))
+        await b.healthy()
+        assert await b.hand.get("configmaps", "goes") is None
+        assert await b.hand.get(f"/api/v1/namespaces/{own}/configmaps", "beside-the-state") is not None
+
+
 async def test_definitions_wait_for_an_approval_of_their_kind(kube_cluster: KubeCluster, namespace: str) -> None:
     crd = definition("thirds", "Third")
     async with kube_bench(kube_cluster, namespace) as b:

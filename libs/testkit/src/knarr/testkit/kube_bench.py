@@ -204,7 +204,8 @@ async def kube_bench(
     async with KubernetesCluster(configuration) as cluster:
         kept = store(SecretStore(cluster, f"{namespace}-agent"))
         trust = Trust(epoch=epoch, keys=(bytes(SIGNER.verify_key),))
-        identity = Identity(cluster="c1", trust=trust, adopt=adopt, heartbeat_seconds=0.5)
+        own = f"{namespace}-agent"
+        identity = Identity(cluster="c1", trust=trust, namespace=own, adopt=adopt, heartbeat_seconds=0.5)
         agent = Agent(
             identity=identity, cluster=cluster, store=kept, hub=hub, expressions=load_expressions, clock=clock
         )

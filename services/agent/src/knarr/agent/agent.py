@@ -21,6 +21,7 @@ from knarr.agent.reconcile import Parts, Reconciler
 from knarr.agent.start import Memory, Trust, remember
 from knarr.agent.tell import Teller
 from knarr.pipeline.failure import Failure
+from knarr.pipeline.names import AGENT_NAMESPACE
 from knarr.pipeline.report import AppState, ClusterReport
 from knarr.pipeline.state_digest import state_digest
 
@@ -34,6 +35,7 @@ class Identity:
 
     cluster: str
     trust: Trust
+    namespace: str = AGENT_NAMESPACE
     adopt: bool = False
     labels: tuple[tuple[str, str], ...] = ()
     trace_share: float = 1.0
@@ -102,6 +104,7 @@ class Agent:
             teller=teller,
             clock=self.clock,
             judge=Judge(self.expressions),
+            own_namespace=self.identity.namespace,
         )
         self.reconciler = Reconciler(parts, tasks, memory.pin, memory.records)
         return self.reconciler

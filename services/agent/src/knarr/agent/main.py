@@ -31,6 +31,7 @@ async def agent_of(settings: AgentSettings) -> AsyncIterator[Agent]:
         identity = Identity(
             cluster=settings.cluster,
             trust=settings.trust(),
+            namespace=settings.namespace,
             adopt=settings.adopt,
             labels=settings.labels,
             trace_share=settings.trace_share,

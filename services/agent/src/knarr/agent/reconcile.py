@@ -67,6 +67,7 @@ class Parts:
     teller: Teller
     clock: Callable[[], float]
     judge: Judge
+    own_namespace: str
 
 
 class Reconciler:
@@ -307,6 +308,7 @@ class Reconciler:
                 hooks=record.hooks,
                 installed=record.applied != b"",
                 claims=elsewhere,
+                own_namespace=self._parts.own_namespace,
                 pending=frozenset(self._unknown),
                 approvals=self.intent.approvals,
                 resting=frozenset(i for i, f in record.fights.items() if f.resting(self._parts.clock())),
@@ -416,6 +418,7 @@ class Reconciler:
             inventory={i: e for i, e in record.entries.items() if kind_of(i) not in gathered.unread},
             live=gathered.live,
             claims=self._holders.others(record.app, record.entries),
+            own_namespace=self._parts.own_namespace,
             approvals=self.intent.approvals,
             prune_allowed=not (self._unknown or gathered.unread),
             removal=True,

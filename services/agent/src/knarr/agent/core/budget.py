@@ -40,12 +40,12 @@ def protected(identity: ObjectId) -> bool:
     return (group, kind) in PROTECTED_KINDS
 
 
-def untouchable(identity: ObjectId) -> bool:
+def untouchable(identity: ObjectId, own_namespace: str = AGENT_NAMESPACE) -> bool:
     """Namespaces that no approval opens: the agent's own and the cluster's."""
     group, kind, namespace, name = split_object_id(identity)
     if (group, kind) == ("", "Namespace"):
-        return name in UNTOUCHABLE_NAMESPACES
-    return namespace in ("kube-system", AGENT_NAMESPACE)
+        return name in UNTOUCHABLE_NAMESPACES or name == own_namespace
+    return namespace in ("kube-system", own_namespace)
 
 
 def over_budget(planned: Deletions, approval: Approval | None) -> tuple[str, str] | None:

@@ -23,7 +23,7 @@ from knarr.bundle.header import Conflicts, Header, Takeover
 from knarr.pipeline.assignment import Approval
 from knarr.pipeline.errors import CATALOGUE
 from knarr.pipeline.failure import Failure
-from knarr.pipeline.names import OWNER_LABEL, AppName, ObjectId
+from knarr.pipeline.names import AGENT_NAMESPACE, OWNER_LABEL, AppName, ObjectId
 from knarr.pipeline.report import StepAction
 
 
@@ -105,6 +105,7 @@ class Situation:
     resting: frozenset[ObjectId] = frozenset()
     prune_allowed: bool = True
     removal: bool = False
+    own_namespace: str = AGENT_NAMESPACE
 
 
 def make_plan(situation: Situation) -> Plan:
@@ -242,7 +243,7 @@ def _removals(situation: Situation, wanted: set[ObjectId]) -> tuple[list[Step], 
 
 def _removal(situation: Situation, identity: ObjectId, entry: Entry) -> Step:
     seen = situation.live.get(identity)
-    if untouchable(identity):
+    if untouchable(identity, situation.own_namespace):
         return _skip_removal(identity, entry, "this namespace is never pruned")
     if seen is not None and seen.keep:
         return _skip_removal(identity, entry, "kept by its annotation")
