@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
 from agent_lab import CLUSTER, Lab, lab
 from figures import finish
 
@@ -168,6 +169,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=0.2, help="how long the hub is away")
     given = parser.parse_args()
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     seconds = given.minutes * 60
     figures = asyncio.run(replay(seconds, max(0.5, seconds / 40)))
     finish(figures)
