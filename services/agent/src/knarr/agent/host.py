@@ -8,6 +8,7 @@ agents run.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 import sys
@@ -62,6 +63,7 @@ async def _keep(
                 await agent.started.wait()
                 started[one.cluster] = agent
                 if len(started) == wanted:
+                    gc.freeze()
                     print(f"ready {wanted}", flush=True)
         except* KnarrError as group:
             LOG.error("agent stopped", cluster=one.cluster, error=str(group.exceptions[0]))
@@ -81,6 +83,8 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m knarr.agent.host CONFIG (or KNARR_AGENTS_FILE)", file=sys.stderr)
         return 2
     lines = Path(config).read_text().splitlines()
+    # Thousands of agents are a large, lasting heap: looked through rarely, or it is all that the process does.
+    gc.set_threshold(50_000, 20, 100)
 
     async def serve() -> None:
         settings = tuple(from_line(line) for line in lines if line.strip())
