@@ -22,6 +22,7 @@ from knarr.fetcher.core.chart_references import (
     highest,
     is_app_file,
     is_oci,
+    is_sha256,
     reference_in,
     satisfies,
 )
@@ -175,7 +176,7 @@ def _kept(reference: ChartReference, before: ChartLock) -> LockedChart | None:
         c
         for c in before.charts
         if (c.reference.repository, c.reference.name) == (reference.repository, reference.name)
-        and c.digest
+        and is_sha256(c.digest)
         and satisfies(c.version, reference.version)
     ]
     own = next((c for c in same if c.reference == reference), None)
@@ -195,7 +196,8 @@ async def _resolved(
     offer = next((o for o in offers if o.version == chosen), None)
     if offer is None:
         raise rejected("KNR1052", f"the repository has no version {chosen} of {reference.name[:80]} any more")
-    archive = await parts.charts.archive(reference, offer)
+    at_hand = await parts.archives.load(offer.digest) if is_sha256(offer.digest) else None
+    archive = at_hand if at_hand is not None else await parts.charts.archive(reference, offer)
     digest = hashlib.sha256(archive).hexdigest()
     if kept is not None and digest != kept.digest:
         raise rejected("KNR1054", f"{reference.name[:80]} {chosen} has another sha256 than when it was pinned")

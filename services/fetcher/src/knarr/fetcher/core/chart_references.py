@@ -6,6 +6,7 @@ YAML's nodes, so that aliases and merges cannot unfold.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 import yaml
@@ -76,6 +77,11 @@ def satisfies(version: str, wanted: str) -> bool:
     """Whether a version lies in a range."""
     parsed, accepts = _version(version), _range(wanted)
     return parsed is not None and accepts is not None and parsed in accepts
+
+
+def is_sha256(text: str) -> bool:
+    """Whether the text is 32 bytes in lower-case hex, and so safe as a file's name."""
+    return re.fullmatch(r"[0-9a-f]{64}", text) is not None
 
 
 def exact(wanted: str) -> str:
