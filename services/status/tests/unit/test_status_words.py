@@ -16,6 +16,7 @@ from knarr.status.core.held import held_words
 from knarr.status.core.page_token import make_token, read_token
 from knarr.status.core.standing import Standing
 from knarr.status.core.summary import Group, in_stage_order, tally, total
+from knarr.status.core.text import clean
 from knarr.status.core.timeline import CommitState, Progress, commit_state, stages
 
 NEW, OLD = b"n" * 32, b"o" * 32
@@ -245,3 +246,11 @@ def test_page_tokens_read_back(key: list[int | str]) -> None:
 def test_damaged_and_foreign_page_tokens_are_refused(token: str) -> None:
     with pytest.raises(Rejected, match="KNR5022"):
         read_token(token, {}, (str,))
+
+
+@given(st.text(alphabet=st.characters(max_codepoint=127), max_size=60), st.integers(min_value=2, max_value=20))
+def test_plain_words_are_cleaned_as_any_other(text: str, limit: int) -> None:
+    """The short way for ASCII gives what the long way gives: a letter beyond ASCII forces that one."""
+    marked = clean("é" + text, 200)[1:]
+    assert clean(text, 200) == marked.strip()
+    assert len(clean(text, limit)) <= limit

@@ -15,6 +15,9 @@ _SCHEMES = frozenset({"https", "http", "ssh", "git"})
 
 def clean(text: str, limit: int = _LIMIT) -> str:
     """`text` without control, format or surrogate characters, at most `limit` characters long."""
+    if text.isascii() and text.isprintable():  # nearly all of it, and asked for every word of every report
+        kept = text.strip()
+        return kept if len(kept) <= limit else kept[: limit - 1] + "…"
     kept = "".join(" " if c in "\n\r\t" else c for c in text[: limit * 2] if c in "\n\r\t" or _printable(c)).strip()
     return kept if len(kept) <= limit else kept[: limit - 1] + "…"
 
