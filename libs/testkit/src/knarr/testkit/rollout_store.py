@@ -35,7 +35,7 @@ class MemoryStore:
             raise error
         changes = copy.deepcopy(changes)
         state = self._state
-        state.members |= {m.name: m for m in changes.members}
+        state.members |= changes.members
         for revision in (*changes.revisions, *(t.revision for t in changes.targets.values() if t)):
             self._revisions.setdefault(revision.revision, revision)
         for index in changes.indexes:
@@ -166,7 +166,7 @@ _REMOVAL = Removal(since_generation=3, revision="r0", baseline=(_DIGEST,))
 
 def _changes() -> Changes:
     return Changes(
-        members=[_MEMBER],
+        members={_MEMBER.name: _MEMBER},
         targets={"shop": _TARGET},
         placements={("shop", "c1"): _PLACEMENT},
         removals={("old", "c1"): _REMOVAL},

@@ -192,7 +192,7 @@ class Rollout:
 
     async def _welcome(self, ledger: Ledger) -> None:
         """Clusters can be sealed for now (again): each gets what the fleet wants there, at a fresh generation."""
-        only = frozenset(m.name for m in ledger.changes.members)
+        only = frozenset(ledger.changes.members)
         already = {c for c in only if any(c in placed for placed in self._state.placements.values())}
         decision = decide(self._state, tuple(self._state.targets), self._guards, only=only)
         ledger.touched |= already

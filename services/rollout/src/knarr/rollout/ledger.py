@@ -48,7 +48,7 @@ class Ledger:
     def note_member(self, member: Member) -> None:
         """A cluster is as given from now on."""
         self.state.members[member.name] = member
-        self.changes.members = [*(m for m in self.changes.members if m.name != member.name), member]
+        self.changes.members[member.name] = member
 
     def apply(self, decision: Decision) -> None:
         """What goes out, the prunes that need not wait any more, and how each target stands."""

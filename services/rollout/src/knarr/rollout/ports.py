@@ -32,7 +32,7 @@ class Approved:
 class Changes:
     """One transaction. `None` values delete."""
 
-    members: list[Member] = field(default_factory=list)
+    members: dict[str, Member] = field(default_factory=dict)
     targets: dict[str, Target | None] = field(default_factory=dict)
     placements: dict[tuple[str, str], Placement | None] = field(default_factory=dict)
     removals: dict[tuple[str, str], Removal | None] = field(default_factory=dict)

@@ -155,7 +155,7 @@ async def _take_lead(connection: asyncpg.Connection, wait_seconds: float) -> Non
 
 
 async def _write_members(c: asyncpg.Connection, changes: Changes) -> None:
-    rows = changes.members
+    rows = list(changes.members.values())
     if rows:
         await c.execute(
             sql.MEMBERS,
