@@ -89,6 +89,10 @@ demo: setup ## the main job, shown on this machine until Ctrl-C [CLUSTERS=real] 
 fuzz: setup ## property tests of every parser of foreign input, with many more examples (bounded)
 	KNARR_FUZZ_EXAMPLES=$(or $(EXAMPLES),3000) $(PYTEST) $(PARALLEL) --timeout 3600 services/renderer/tests/unit/test_hostile_input.py services/fetcher/tests/unit
 
+.PHONY: bench
+bench: setup ## every measurement, and benchmarks/RESULTS.md (about 12 min)
+	$(PY) benchmarks/results.py
+
 bench-%: setup ## one measurement of benchmarks/, e.g. bench-latency; ends with one line of JSON
 	@$(PY) benchmarks/$*.py
 
