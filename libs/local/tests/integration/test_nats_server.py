@@ -97,7 +97,7 @@ async def _may_connect(server: NatsServer, user: str) -> bool:
         client = await nats.connect(
             server.url, user=user, password="pw", allow_reconnect=False, connect_timeout=2, error_cb=ignore
         )
-    except nats.errors.Error:
+    except (nats.errors.Error, OSError):
         return False
     await client.close()
     return True
