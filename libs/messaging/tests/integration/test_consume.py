@@ -150,3 +150,31 @@ async def test_a_client_closed_for_good_is_replaced(installation: Installation) 
         await broker.client().close()
         await until(lambda: broker.connected, 20)
         await broker.publish("report.c1.cluster", ClusterReport(cluster="c1"))
+
+
+async def test_a_handler_whose_task_group_fails_does_not_end_the_consumer(admin: Broker) -> None:
+    """Python 3.11 leaves the task marked as cancelled after such a group; the consumer must go on all the same."""
+    handled: list[str] = []
+
+    async def fail() -> None:
+        await asyncio.sleep(0)
+        raise ZeroDivisionError
+
+    async def handle(message: Received) -> None:
+        if message.value.cluster == "a":
+            async with asyncio.TaskGroup() as group:
+                group.create_task(fail())
+        handled.append(message.value.cluster)
+
+    await admin.publish("report.a.cluster", ClusterReport(cluster="a"))
+    task = asyncio.create_task(consume(admin, WHAT, handle))
+    try:
+        await until(lambda: admin.connected)
+        await admin.publish("report.b.cluster", ClusterReport(cluster="b"))
+        await until(lambda: handled == ["b"])
+        await admin.publish("report.c.cluster", ClusterReport(cluster="c"))
+        await until(lambda: handled == ["b", "c"])
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

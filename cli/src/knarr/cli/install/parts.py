@@ -17,7 +17,8 @@ Say = Callable[[str], None]
 Start = Callable[[], Awaitable[None]]
 _WATCH_SECONDS = 0.2
 _READY_SECONDS = 60.0
-_MOST_DEATHS = 5
+_MOST_DEATHS = 10
+_LONGEST_PAUSE_SECONDS = 5.0
 _DEATHS_WITHIN_SECONDS = 60.0
 
 
@@ -72,6 +73,7 @@ async def keep_alive(name: str, process: OwnedProcess, start: Start, say: Say) -
             await start()
         except KnarrError as error:
             say(f"{name} does not start: {error.message}")
+            await asyncio.sleep(min(_LONGEST_PAUSE_SECONDS, 0.5 * 2 ** len(deaths)))
             continue
         say(f"{name} runs again")
 

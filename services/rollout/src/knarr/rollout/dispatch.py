@@ -54,12 +54,17 @@ class Dispatcher:
         by_cluster = placements_by_cluster(state, [o.cluster for o in outgoing])
         with TRACER.start_as_current_span("sign and publish") as span:
             span.set_attribute("knarr.assignments", len(outgoing))
-            for start in range(0, len(outgoing), _SIGN_AT_ONCE):
-                async with asyncio.TaskGroup() as tasks:
-                    for out in outgoing[start : start + _SIGN_AT_ONCE]:
-                        if state.members[out.cluster].enrolled:
-                            signed = self._signed(state, out, by_cluster[out.cluster], dry_runs)
-                            tasks.create_task(self._outbox.assignment(out.cluster, signed))
+            able = [out for out in outgoing if state.members[out.cluster].enrolled]
+            for start in range(0, len(able), _SIGN_AT_ONCE):
+                sending = [
+                    self._outbox.assignment(out.cluster, self._signed(state, out, by_cluster[out.cluster], dry_runs))
+                    for out in able[start : start + _SIGN_AT_ONCE]
+                ]
+                # Not a TaskGroup: in Python 3.11 a child that fails while the group ends leaves the parent task marked
+                # as cancelled, and the error would come wrapped, its number unseen.
+                for outcome in await asyncio.gather(*sending, return_exceptions=True):
+                    if isinstance(outcome, BaseException):
+                        raise outcome
 
     def _signed(
         self, state: FleetState, out: OutgoingAssignment, apps: list[str], dry_runs: tuple[DryRun, ...]

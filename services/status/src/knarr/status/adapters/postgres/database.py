@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import asyncpg
 
-from knarr.pipeline.errors import rejected, retryable
+from knarr.pipeline.errors import Retryable, rejected, retryable
 from knarr.status.adapters.postgres.migrate import migrate
 
 R = TypeVar("R")
 _STATEMENT_SECONDS = 30.0
 _CLOSE_SECONDS = 5.0
+_START_SECONDS = 10.0
 
 
 class Database:
@@ -58,8 +60,7 @@ async def open_database(dsn: str, connections: int = 8) -> AsyncIterator[Databas
         )
     try:
         database = Database(pool)
-        async with database.connection() as connection:
-            await migrate(connection)
+        await _migrated(database)
         yield database
     finally:
         try:
@@ -67,6 +68,21 @@ async def open_database(dsn: str, connections: int = 8) -> AsyncIterator[Databas
                 await pool.close()
         except (TimeoutError, asyncpg.PostgresError, OSError):
             pool.terminate()
+
+
+async def _migrated(database: Database) -> None:
+    """Migrates; waits a while for a database that is just starting, as after a crash of both."""
+    deadline = asyncio.get_running_loop().time() + _START_SECONDS
+    while True:
+        try:
+            async with database.connection() as connection:
+                await migrate(connection)
+        except Retryable:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(random.uniform(0.2, 0.6))  # noqa: S311
+        else:
+            return
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:
@@ -83,7 +99,7 @@ async def translated() -> AsyncIterator[None]:
         raise rejected("KNR5005", f"the database refuses the value: {type(error).__name__}") from error
     except asyncpg.exceptions.UndefinedTableError as error:
         raise rejected("KNR5004", "the read model's tables are missing") from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
         raise retryable("KNR5003", f"the database does not answer: {type(error).__name__}") from error
 
 
