@@ -119,7 +119,6 @@ async def _consume_once(broker: Broker, what: Subscription, handle: _MessagesHan
     subscription = await broker.jetstream().pull_subscribe_bind(consumer=what.durable, stream=what.stream)
     try:
         while True:
-            asked = _times_cancelled()
             try:
                 messages = await subscription.fetch(what.batch, timeout=_FETCH_SECONDS)
             except TimeoutError:  # nats-py raises its own subclass, or this
@@ -128,7 +127,7 @@ async def _consume_once(broker: Broker, what: Subscription, handle: _MessagesHan
                 await broker.jetstream().consumer_info(what.stream, what.durable)
                 continue
             finally:
-                if _times_cancelled() > asked:
+                if _times_cancelled() > 0:
                     raise asyncio.CancelledError
             await handle(messages)
     finally:
@@ -139,7 +138,7 @@ async def _consume_once(broker: Broker, what: Subscription, handle: _MessagesHan
 def _times_cancelled() -> int:
     """Python 3.11's wait_for, which nats-py waits with, can swallow a cancellation that arrives with the answer.
 
-    Compared before and after such a wait only: a TaskGroup in a handler may leave the count raised for nothing.
+    asyncpg waits the same way inside handlers, so the count is asked at every turn, not only around our own waits.
     """
     task = asyncio.current_task()
     return task.cancelling() if task is not None else 0
@@ -219,6 +218,8 @@ async def _judged(attempt: Awaitable[None], what: Subscription, *, deliveries: i
         return "rejected", failure_of(error)
     except Exception as error:
         LOG.exception("message handling failed", stream=what.stream, durable=what.durable)
+        if isinstance(error, ExceptionGroup) and (task := asyncio.current_task()) is not None:
+            task.uncancel()  # what a TaskGroup of Python 3.11 leaves when a child fails while it ends
         failure = Failure(code="KNR7020", message=f"{type(error).__name__} while handling the message")
         return ("rejected" if deliveries >= _BUG_DELIVERIES else "retry"), failure
     return "done", None
