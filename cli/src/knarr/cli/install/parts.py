@@ -12,6 +12,7 @@ from pathlib import Path
 from knarr.local.health import answers_ok
 from knarr.local.process import Command, OwnedProcess
 from knarr.pipeline.errors import KnarrError, retryable
+from knarr.service.waiting import all_of
 
 Say = Callable[[str], None]
 Start = Callable[[], Awaitable[None]]
@@ -80,8 +81,4 @@ async def keep_alive(name: str, process: OwnedProcess, start: Start, say: Say) -
 
 async def start_together(parts: list[Part]) -> None:
     """All at once; the first that fails is raised, the others are stopped by whoever owns them."""
-    starts: list[Awaitable[None]] = [part.start() for part in parts]
-    outcomes = await asyncio.gather(*starts, return_exceptions=True)
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException):
-            raise outcome
+    await all_of(part.start() for part in parts)

@@ -28,6 +28,7 @@ from knarr.messaging.tracing import TRACER, extract
 from knarr.pipeline.decision import DeadLetter
 from knarr.pipeline.errors import KnarrError, Retryable, failure_of
 from knarr.pipeline.failure import Failure
+from knarr.service.waiting import end_if_cancelled
 
 LOG = structlog.get_logger("knarr.consume")
 _FETCH_SECONDS = 2.0
@@ -127,21 +128,12 @@ async def _consume_once(broker: Broker, what: Subscription, handle: _MessagesHan
                 await broker.jetstream().consumer_info(what.stream, what.durable)
                 continue
             finally:
-                if _times_cancelled() > 0:
-                    raise asyncio.CancelledError
+                end_if_cancelled()
             await handle(messages)
+            end_if_cancelled()  # handlers wait through asyncpg and nats-py, which can swallow it too
     finally:
         with contextlib.suppress(nats.errors.Error, OSError):
             await subscription.unsubscribe()
-
-
-def _times_cancelled() -> int:
-    """Python 3.11's wait_for, which nats-py waits with, can swallow a cancellation that arrives with the answer.
-
-    asyncpg waits the same way inside handlers, so the count is asked at every turn, not only around our own waits.
-    """
-    task = asyncio.current_task()
-    return task.cancelling() if task is not None else 0
 
 
 async def ensure_consumer(broker: Broker, what: Subscription) -> None:

@@ -39,6 +39,7 @@ from knarr.pipeline.chart_lock import (
 )
 from knarr.pipeline.errors import KnarrError, bug, rejected, retryable
 from knarr.pipeline.snapshot import FileMode, SnapshotStored
+from knarr.service.waiting import all_of
 
 LOG = structlog.get_logger("knarr.fetcher")
 _AT_ONCE = 4
@@ -100,9 +101,7 @@ async def pin(delta: TreeDelta, before: ChartLock, repository: Repository, parts
         async with room:
             return await _locked(reference, before, parts, need_bytes=whole)
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(reference)) for reference in references[:_MOST_CHARTS]]
-    found = [task.result() for task in tasks]
+    found = await all_of(one(reference) for reference in references[:_MOST_CHARTS])
     too_many = rejected("KNR1057", f"a source has at most {_MOST_CHARTS} charts")
     found += [(_failed(reference, too_many), b"") for reference in references[_MOST_CHARTS:]]
     lock = ChartLock(charts=tuple(chart for chart, _ in found), uses=uses)

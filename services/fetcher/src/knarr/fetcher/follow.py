@@ -23,6 +23,7 @@ from knarr.fetcher.ports import OpenRepository, Repository
 from knarr.fetcher.snapshot import Parts
 from knarr.pipeline.errors import KnarrError, bug, failure_of
 from knarr.pipeline.failure import Failure
+from knarr.service.waiting import end_if_cancelled
 
 LOG = structlog.get_logger("knarr.fetcher")
 _LOGIN_TROUBLE = ("KNR1004", "KNR1005", "KNR1023", "KNR1025")
@@ -78,7 +79,7 @@ class Follower:
                 LOG.exception("look failed", source=self.source.name)
                 await self._failed(bug("KNR1040", f"looking at {self.source.name} failed unexpectedly"))
             self.looked = True
-            _end_if_cancelled()
+            end_if_cancelled()
             await self._wait()
             if code in _LOGIN_TROUBLE:
                 return
@@ -127,10 +128,3 @@ class Follower:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
-
-
-def _end_if_cancelled() -> None:
-    """Python 3.11's wait_for, which nats-py uses, loses a cancellation that comes together with the answer."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError

@@ -37,6 +37,7 @@ from knarr.renderer.render import Parts, Renderer
 from knarr.renderer.settings import Settings, read_settings
 from knarr.service.health import health_server
 from knarr.service.process import run_service
+from knarr.service.waiting import all_of
 
 LOG = structlog.get_logger("knarr.renderer")
 
@@ -95,8 +96,8 @@ async def _serve(broker: Broker, renderer: Renderer, bundles: NatsBundles, check
     async def facts(_received: list[Received]) -> None:
         await render(FLEET_SOURCE)
 
-    async with asyncio.TaskGroup() as group:
-        group.create_task(
+    await all_of(
+        (
             consume(
                 broker,
                 Subscription(
@@ -109,9 +110,7 @@ async def _serve(broker: Broker, renderer: Renderer, bundles: NatsBundles, check
                     batch=4,
                 ),
                 commit,
-            )
-        )
-        group.create_task(
+            ),
             consume_batches(
                 broker,
                 Subscription(
@@ -123,9 +122,10 @@ async def _serve(broker: Broker, renderer: Renderer, bundles: NatsBundles, check
                     batch=1000,
                 ),
                 facts,
-            )
+            ),
+            _watch_streams(broker, lambda: render(FLEET_SOURCE), check_seconds),
         )
-        group.create_task(_watch_streams(broker, lambda: render(FLEET_SOURCE), check_seconds))
+    )
 
 
 async def _watch_streams(broker: Broker, render_all: Callable[[], Awaitable[None]], check_seconds: float) -> None:

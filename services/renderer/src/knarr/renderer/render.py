@@ -41,6 +41,7 @@ from knarr.renderer.counters import FAILURES
 from knarr.renderer.ports import Bundles, Facts, FactsRead, Revisions, Snapshot, Snapshots
 from knarr.renderer.raws import Raws
 from knarr.renderer.surveyor import Surveyor
+from knarr.service.waiting import all_of
 
 _APPS_AT_ONCE = 16
 
@@ -137,9 +138,8 @@ class Renderer:
             async with room:
                 return await self._render_app(found, commit)
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(found)) for found in sorted(apps, key=lambda a: a.name)]
-        return [*(task.result() for task in tasks), *self._gone(commit)]
+        rendered = await all_of(one(found) for found in sorted(apps, key=lambda a: a.name))
+        return [*rendered, *self._gone(commit)]
 
     async def _render_app(self, found: FoundApp, commit: _Commit) -> RenderedApp:
         ground = commit.survey.grounds[found.source]

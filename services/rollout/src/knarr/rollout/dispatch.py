@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from nacl.signing import SigningKey
@@ -15,6 +14,7 @@ from knarr.pipeline.decision import RolloutDecided
 from knarr.rollout.core.assignment import body_for, placements_by_cluster
 from knarr.rollout.core.state import FleetState
 from knarr.rollout.ports import Outbox, OutgoingAssignment, Store
+from knarr.service.waiting import all_of
 
 _SIGN_AT_ONCE = 64
 
@@ -60,11 +60,7 @@ class Dispatcher:
                     self._outbox.assignment(out.cluster, self._signed(state, out, by_cluster[out.cluster], dry_runs))
                     for out in able[start : start + _SIGN_AT_ONCE]
                 ]
-                # Not a TaskGroup: in Python 3.11 a child that fails while the group ends leaves the parent task marked
-                # as cancelled, and the error would come wrapped, its number unseen.
-                for outcome in await asyncio.gather(*sending, return_exceptions=True):
-                    if isinstance(outcome, BaseException):
-                        raise outcome
+                await all_of(sending)
 
     def _signed(
         self, state: FleetState, out: OutgoingAssignment, apps: list[str], dry_runs: tuple[DryRun, ...]

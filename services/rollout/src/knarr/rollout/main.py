@@ -27,6 +27,7 @@ from knarr.rollout.dispatch import Authority
 from knarr.rollout.settings import Settings, read_settings
 from knarr.service.health import health_server
 from knarr.service.process import run_service
+from knarr.service.waiting import all_of
 
 LOG = structlog.get_logger("knarr.rollout")
 
@@ -47,8 +48,8 @@ async def serve(settings: Settings) -> None:
         while True:
             try:
                 await _lead(settings, broker)
-            except* Retryable as group:
-                LOG.warning("not leading; trying again", errors=[str(error) for error in group.exceptions])
+            except Retryable as error:
+                LOG.warning("not leading; trying again", code=error.code, error=error.message)
             await asyncio.sleep(random.uniform(0.3, 1.0))  # noqa: S311 - jitter
 
 
@@ -56,13 +57,16 @@ async def _lead(settings: Settings, broker: Broker) -> None:
     """Decides for as long as the database connection, and with it the lead, lasts. Ends with a Retryable."""
     async with leading_store(settings.dsn) as store:
         rollout = Rollout(await store.load(), _world(settings, broker, store))
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(store.lost())
-            tasks.create_task(_mend(rollout, settings.check_seconds))
-            tasks.create_task(consume(broker, _RENDERED, lambda m: _rendered(rollout, m)))
-            tasks.create_task(consume(broker, _COMMANDS, lambda m: _command(rollout, m)))
-            tasks.create_task(consume_batches(broker, _CLUSTERS, lambda ms: _clusters(rollout, ms)))
-            tasks.create_task(consume_batches(broker, _APPS, lambda ms: _apps(rollout, ms)))
+        await all_of(
+            (
+                store.lost(),
+                _mend(rollout, settings.check_seconds),
+                consume(broker, _RENDERED, lambda m: _rendered(rollout, m)),
+                consume(broker, _COMMANDS, lambda m: _command(rollout, m)),
+                consume_batches(broker, _CLUSTERS, lambda ms: _clusters(rollout, ms)),
+                consume_batches(broker, _APPS, lambda ms: _apps(rollout, ms)),
+            )
+        )
 
 
 def _world(settings: Settings, broker: Broker, store: PostgresStore) -> World:

@@ -19,10 +19,10 @@ from typing import Any
 import structlog
 
 from knarr.pipeline.errors import KnarrError
+from knarr.service.waiting import all_of, end_if_cancelled
 from knarr.status import metrics
 from knarr.status.answer import Answers
 from knarr.status.core.standing import Standing
-from knarr.status.lifetime import check_wanted
 from knarr.status.ports import ChangeFeed, Changes
 from knarr.status.record import now_ms
 
@@ -71,9 +71,7 @@ class Broadcast:
 
     async def run(self) -> None:
         """Until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._gather())
-            group.create_task(self._tell())
+        await all_of((self._gather(), self._tell()))
 
     @contextlib.asynccontextmanager
     async def listening(self, last_id: str) -> AsyncIterator[asyncio.Queue[Told]]:
@@ -115,7 +113,7 @@ class Broadcast:
     async def _tell(self) -> None:
         beat = _BEAT_SECONDS
         while True:
-            check_wanted()
+            end_if_cancelled()
             await self._look.wait()
             started = time.monotonic()
             try:

@@ -12,8 +12,8 @@ import random
 import structlog
 
 from knarr.pipeline.errors import Rejected, Retryable
+from knarr.service.waiting import end_if_cancelled
 from knarr.status.core.freshness import Patience
-from knarr.status.lifetime import check_wanted
 from knarr.status.ports import Outbox, ReportStore, ReportStream, Teller
 from knarr.status.record import Clock, now_ms
 
@@ -38,7 +38,7 @@ class Telling:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            check_wanted()
+            end_if_cancelled()
             self._look.clear()  # before looking: what is recorded from here on sets it again
             try:
                 await self.check_facts()
@@ -113,7 +113,7 @@ class Housekeeping:
         """Until cancelled. What fails is tried again at the next beat."""
         beat = 0
         while True:
-            check_wanted()
+            end_if_cancelled()
             try:
                 if newly := await self.silence():
                     LOG.warning("clusters fell silent", clusters=newly)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from contextlib import AsyncExitStack
@@ -19,6 +18,7 @@ from knarr.pipeline.revision import CommitRendered, RenderFailed, RevisionRender
 from knarr.pipeline.snapshot import CommitObserved, SnapshotStored, SourceReported
 from knarr.service.health import serve
 from knarr.service.process import run_service
+from knarr.service.waiting import all_of
 from knarr.status.adapters.consuming import Hearing, consume_batches
 from knarr.status.adapters.http.api import Api
 from knarr.status.adapters.http.application import application
@@ -83,13 +83,23 @@ class Status:
 
     async def run(self) -> None:
         """Until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for what in subscriptions():
-                record = self._record_reports if what.stream == streams.REPORTS else self._record_intent
-                group.create_task(consume_batches(self._broker, what, record, self._hearing))
-            group.create_task(self._telling.run())
-            group.create_task(self._housekeeping.run(self._settings.housekeeping_seconds))
-            group.create_task(self._broadcast.run())
+        consumers = [
+            consume_batches(
+                self._broker,
+                what,
+                self._record_reports if what.stream == streams.REPORTS else self._record_intent,
+                self._hearing,
+            )
+            for what in subscriptions()
+        ]
+        await all_of(
+            (
+                *consumers,
+                self._telling.run(),
+                self._housekeeping.run(self._settings.housekeeping_seconds),
+                self._broadcast.run(),
+            )
+        )
 
     def _broker_check(self) -> str:
         if not self._broker.connected:

@@ -15,9 +15,9 @@ from knarr.messaging.broker import Broker
 from knarr.messaging.consume import Subscription
 from knarr.messaging.tracing import TRACER, link_to
 from knarr.pipeline.errors import Retryable
+from knarr.service.waiting import end_if_cancelled
 from knarr.status import metrics
 from knarr.status.adapters.nats import Batch, Consuming
-from knarr.status.lifetime import check_wanted
 from knarr.status.ports import Message, Outcome
 
 LOG = structlog.get_logger("knarr.status.consume")
@@ -50,7 +50,7 @@ async def consume_batches(broker: Broker, what: Subscription, record: Record, he
     attempt = 0
     hearing.expect(what.stream)
     while True:
-        check_wanted()
+        end_if_cancelled()
         try:
             await broker.wait_connected(30.0)
             consuming = Consuming(broker, what)

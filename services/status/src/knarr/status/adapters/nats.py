@@ -35,10 +35,10 @@ from knarr.pipeline.errors import KnarrError, failure_of, retryable
 from knarr.pipeline.failure import Failure
 from knarr.pipeline.report import PlanReport
 from knarr.pipeline.revision import ClusterFacts
+from knarr.service.waiting import end_if_cancelled
 from knarr.status.core.events import message_of
 from knarr.status.core.position import Position
 from knarr.status.core.rows import EventRow
-from knarr.status.lifetime import check_wanted
 from knarr.status.ports import Message, PendingPurge
 
 _FETCH_SECONDS = 2.0
@@ -72,7 +72,7 @@ class Consuming:
             try:
                 created = await stream_created(self._broker, self._what.stream)
                 while True:
-                    check_wanted()
+                    end_if_cancelled()
                     try:
                         raw = await subscription.fetch(self._what.batch, timeout=_FETCH_SECONDS)
                     except TimeoutError:

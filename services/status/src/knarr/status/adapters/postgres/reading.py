@@ -13,9 +13,9 @@ import asyncpg
 import structlog
 
 from knarr.pipeline.errors import Retryable
+from knarr.service.waiting import end_if_cancelled
 from knarr.status.adapters.postgres.database import Database, translated
 from knarr.status.adapters.postgres.statements import statement
-from knarr.status.lifetime import check_wanted
 from knarr.status.ports import Changes
 
 LOG = structlog.get_logger("knarr.status.postgres")
@@ -51,7 +51,7 @@ class PostgresChanges:
     async def changes(self) -> AsyncIterator[Changes]:
         """Until cancelled."""
         while True:
-            check_wanted()
+            end_if_cancelled()
             try:
                 async for change in self._listen():
                     yield change
