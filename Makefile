@@ -64,7 +64,7 @@ arch: setup ## the layers and the agent's closure (needs nothing)
 unit: setup ## pure logic and flows over checked fakes (needs nothing)
 	$(PYTEST) $(PARALLEL) $(wildcard $(MEMBERS:%=%/tests/unit))
 
-it: setup kube helm ## adapters and charts against real NATS, PostgreSQL, Git, Kubernetes, helm (built on first use)
+it: setup kube helm registry ## adapters and charts against real NATS, PostgreSQL, Git, Kubernetes, helm (built on first use)
 	$(PYTEST) $(PARALLEL) $(wildcard $(MEMBERS:%=%/tests/integration)) tests/charts
 
 .PHONY: charts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import io
@@ -48,10 +49,13 @@ class HelmServer:
     refuse_with: int | None = None
     redirect: str = ""
     encoding: str = ""
+    login: str = ""
     requests: list[str] = field(default_factory=list)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         self.requests.append(request.path)
+        if self.login and request.headers.get("Authorization") != _basic(self.login):
+            return web.Response(status=401)
         if self.refuse_with is not None:
             return web.Response(status=self.refuse_with)
         if self.redirect:
@@ -75,6 +79,10 @@ class HelmServer:
             }
             entries.setdefault(name, []).append(entry)
         return yaml.safe_dump({"apiVersion": "v1", "entries": entries}).encode()
+
+
+def _basic(login: str) -> str:
+    return "Basic " + base64.b64encode(login.encode()).decode()
 
 
 @dataclass(slots=True, kw_only=True)

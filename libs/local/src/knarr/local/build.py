@@ -1,6 +1,6 @@
-"""Builds Kubernetes, etcd, kwok, kustomize, helm and Jaeger from their Go modules, once, into the user's cache.
+"""Builds Kubernetes, etcd, kwok, kustomize, helm, Jaeger and others from their Go modules, once, into the user's cache.
 
-Called by `make kube|kustomize|helm|jaeger` (`python -m knarr.local.build`) and by the servers on first use. The name of
+Called by `make kube|kustomize|helm|…` (`python -m knarr.local.build`) and by the servers on first use. The name of
 a built program holds a hash of everything that decides its bytes, so an old one is never taken for a new one.
 """
 

@@ -104,9 +104,17 @@ PARTS: tuple[Part, ...] = (
         needs_c_compiler=True,
         usual_seconds=220,
     ),
+    Part(
+        name="crane",
+        group="registry",
+        module_folder="registry",
+        package="github.com/google/go-containerregistry/cmd/crane",
+        version_of="github.com/google/go-containerregistry",
+        usual_seconds=15,
+    ),
 )
 
-GROUPS: tuple[str, ...] = ("kube", "kustomize", "helm", "jaeger", "gitea")
+GROUPS: tuple[str, ...] = ("kube", "kustomize", "helm", "jaeger", "gitea", "registry")
 
 
 def part(name: str) -> Part:

@@ -17,12 +17,17 @@ _FORMAT = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChartReference:
-    """What a knarr.yaml asks for. `version`: a semver range; `credentials`: a name in the fetcher's credentials."""
+    """What a knarr.yaml, or a Chart.yaml among its dependencies, asks for.
+
+    `version`: a semver range; `locked`: the version that the chart's own Chart.lock names; `credentials`: a name in the
+    fetcher's credentials.
+    """
 
     repository: str
     name: str
     version: str
     credentials: str = ""
+    locked: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

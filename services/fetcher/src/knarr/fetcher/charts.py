@@ -1,8 +1,7 @@
-"""The charts of a commit: every reference of its knarr.yaml files pinned, and the pinned charts' files at hand.
+"""The charts of a commit: every reference of its knarr.yaml and Chart.yaml files pinned, their files at hand.
 
 Called by fetch before a snapshot is stored. A reference that fails is a failure of its own in the lock: the commit, its
-other charts and its other apps go on. A pin stays as long as it satisfies its reference; the repository is asked again
-only for its bytes, and only when they are not kept.
+other charts and its other apps go on.
 """
 
 from __future__ import annotations
@@ -12,23 +11,20 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-import structlog
-
 from knarr.fetcher.core.chart_archive import ArchiveLimits, unpack_chart
-from knarr.fetcher.core.chart_index import Offer
-from knarr.fetcher.core.chart_references import (
-    FILE_BYTES,
-    exact,
-    highest,
-    is_app_file,
-    is_oci,
-    is_sha256,
-    reference_in,
-    satisfies,
+from knarr.fetcher.core.chart_dependencies import (
+    CHART_FILE,
+    CHART_LOCK,
+    dependencies_in,
+    descriptions_in,
+    is_chart_description,
+    is_chart_file,
+    vendored_in,
 )
+from knarr.fetcher.core.chart_references import FILE_BYTES, is_app_file, reference_in
 from knarr.fetcher.core.tree import TreeDelta, TreeFile
-from knarr.fetcher.counters import CHART_FAILURES
-from knarr.fetcher.ports import Archives, Charts, Repository
+from knarr.fetcher.ports import Repository
+from knarr.fetcher.resolve import ChartParts, failed, locked
 from knarr.pipeline.chart_lock import (
     LOCK_FILE,
     ChartLock,
@@ -37,15 +33,17 @@ from knarr.pipeline.chart_lock import (
     lock_from_bytes,
     lock_to_bytes,
 )
-from knarr.pipeline.errors import KnarrError, bug, rejected, retryable
+from knarr.pipeline.errors import KnarrError, rejected
 from knarr.pipeline.snapshot import FileMode, SnapshotStored
 from knarr.service.waiting import all_of
 
-LOG = structlog.get_logger("knarr.fetcher")
 _AT_ONCE = 4
-_SECONDS = 40.0
-_MOST_CHARTS = 100
+_MOST_CHARTS = 200
+_MOST_CHART_FILES = 2_000
 _MOST_BYTES = 128 * 1024 * 1024
+
+
+_Use = tuple[str, ChartReference]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,15 +64,6 @@ class Pinned:
         return lock_to_bytes(self.lock)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChartParts:
-    """What pinning works with."""
-
-    charts: Charts
-    archives: Archives
-    limits: ArchiveLimits = field(default_factory=ArchiveLimits)
-
-
 def lock_of(snapshot: SnapshotStored | None) -> ChartLock:
     """The snapshot's lock; the empty one when it has none that can be read."""
     try:
@@ -88,46 +77,89 @@ def is_failing(lock: ChartLock) -> bool:
     return any(chart.code for chart in lock.charts)
 
 
-async def pin(delta: TreeDelta, before: ChartLock, repository: Repository, parts: ChartParts, *, whole: bool) -> Pinned:
-    """The charts of a commit that differs by `delta` from the one that `before` belongs to.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A commit's tree (hex id), and how it differs from the one that the lock before belongs to."""
+
+    tree_id: str
+    delta: TreeDelta = field(default_factory=lambda: TreeDelta(changed=()))
+
+
+async def pin(change: Change, before: ChartLock, repository: Repository, parts: ChartParts, *, whole: bool) -> Pinned:
+    """The charts of a commit.
 
     `whole`: files of all charts are needed; otherwise only if the set of pinned charts differs from that of `before`.
     """
-    uses = await _uses(delta, before, repository)
-    references = sorted(dict.fromkeys(r for _, r in uses), key=repr)
+    uses = (
+        *await _uses_of_apps(change.delta, before, repository),
+        *await _uses_of_charts(change, before, repository),
+    )
+    references = list(dict.fromkeys(r for _, r in sorted(uses, key=_apps_first)))
     room = asyncio.Semaphore(_AT_ONCE)
 
     async def one(reference: ChartReference) -> tuple[LockedChart, bytes]:
         async with room:
-            return await _locked(reference, before, parts, need_bytes=whole)
+            return await locked(reference, before, parts, need_bytes=whole)
 
     found = await all_of(one(reference) for reference in references[:_MOST_CHARTS])
     too_many = rejected("KNR1057", f"a source has at most {_MOST_CHARTS} charts")
-    found += [(_failed(reference, too_many), b"") for reference in references[_MOST_CHARTS:]]
+    found += [(failed(reference, too_many), b"") for reference in references[_MOST_CHARTS:]]
     lock = ChartLock(charts=tuple(chart for chart, _ in found), uses=uses)
     if whole:
         return _with_files(lock, found, parts.limits)
     if lock.folders != before.folders:
-        again = await pin(delta, replace(lock, uses=before.uses), repository, parts, whole=True)
+        again = await pin(change, replace(lock, uses=before.uses), repository, parts, whole=True)
         if again.lock.folders != before.folders:
             return again
         lock = again.lock
     return _lock_file(Pinned(lock=lock))
 
 
-async def _uses(delta: TreeDelta, before: ChartLock, repository: Repository) -> tuple[tuple[str, ChartReference], ...]:
-    """Every file that names a chart, and what it names. Only changed files are read."""
+def _apps_first(use: _Use) -> tuple[bool, str, str]:
+    """Where there are too many charts, those that apps name come first: a chart in Git may be used by nobody."""
+    return is_chart_description(use[0].encode()), repr(use[1]), use[0]
+
+
+async def _uses_of_apps(delta: TreeDelta, before: ChartLock, repository: Repository) -> tuple[_Use, ...]:
+    """Every knarr.yaml that names a chart, and what it names. Only changed files are read."""
     touched = {f.path for f in delta.changed} | set(delta.removed)
-    kept = () if delta.complete else tuple(u for u in before.uses if u[0].encode() not in touched)
-    read = []
+    uses = (u for u in before.uses if is_app_file(u[0].encode()))
+    kept = () if delta.complete else tuple(u for u in uses if u[0].encode() not in touched)
+    read: list[_Use] = []
     for file in delta.changed:
         if not is_app_file(file.path) or file.mode not in (FileMode.REGULAR, FileMode.EXECUTABLE):
             continue
         reference = reference_in(await _content(file, repository))
-        path = file.path.decode("utf-8", "replace")
-        if reference is not None and path.encode() == file.path:  # other paths are refused by the renderer
+        path = _text(file.path)
+        if reference is not None and path:
             read.append((path, reference))
     return (*kept, *read)
+
+
+async def _uses_of_charts(change: Change, before: ChartLock, repository: Repository) -> tuple[_Use, ...]:
+    """Every Chart.yaml that depends on charts from elsewhere; read anew when any chart's parts have changed."""
+    delta = change.delta
+    touched = (*(f.path for f in delta.changed), *delta.removed)
+    if not delta.complete and not any(is_chart_file(path) for path in touched):
+        return tuple(u for u in before.uses if is_chart_description(u[0].encode()))
+    whole = delta if delta.complete else await repository.changes(None, change.tree_id)
+    files = {file.path: file for file in whole.changed}
+    vendored = vendored_in(files)
+    uses: list[_Use] = []
+    for path in descriptions_in(files)[:_MOST_CHART_FILES]:
+        folder = path.removesuffix(CHART_FILE)
+        lock = files.get(folder + CHART_LOCK)
+        locked_versions = await _content(lock, repository) if lock and lock.mode is FileMode.REGULAR else b""
+        description = await _content(files[path], repository)
+        names = vendored.get(folder.removesuffix(b"/"), frozenset())
+        uses += [(_text(path), r) for r in dependencies_in(description, locked_versions, names) if _text(path)]
+    return tuple(uses)
+
+
+def _text(path: bytes) -> str:
+    """Empty for a path that is not UTF-8: the renderer refuses it."""
+    text = path.decode("utf-8", "replace")
+    return text if text.encode() == path else ""
 
 
 async def _content(file: TreeFile, repository: Repository) -> bytes:
@@ -138,79 +170,12 @@ async def _content(file: TreeFile, repository: Repository) -> bytes:
     return content
 
 
-async def _locked(
-    reference: ChartReference, before: ChartLock, parts: ChartParts, *, need_bytes: bool
-) -> tuple[LockedChart, bytes]:
-    kept = _kept(reference, before)
-    try:
-        if kept is not None and not need_bytes:
-            return replace(kept, reference=reference), b""
-        async with asyncio.timeout(_SECONDS):
-            return await _resolved(reference, kept, parts)
-    except TimeoutError:
-        error: KnarrError = retryable("KNR1050", f"chart {reference.name[:80]!r}: no answer within {_SECONDS:.0f} s")
-    except KnarrError as raised:
-        error = raised
-    except Exception:
-        LOG.exception("chart failed", chart=reference.name[:80])
-        error = bug("KNR1058", f"chart {reference.name[:80]!r} failed unexpectedly")
-    CHART_FAILURES.labels(code=error.code).inc()
-    failed = _failed(reference, error, kept)
-    if failed != before.chart(reference):  # it is tried again at every look, and told when it is news
-        LOG.warning("chart not resolved", chart=reference.name[:80], code=error.code, error=error.message)
-    return failed, b""
-
-
-def _failed(reference: ChartReference, error: KnarrError, kept: LockedChart | None = None) -> LockedChart:
-    """The failure; a pin is not forgotten over it."""
-    version, digest = (kept.version, kept.digest) if kept else ("", "")
-    return LockedChart(
-        reference=reference, version=version, digest=digest, code=error.code, message=error.message[:500]
-    )
-
-
-def _kept(reference: ChartReference, before: ChartLock) -> LockedChart | None:
-    """The pin that still satisfies the reference: its own, else one of the same chart under another range."""
-    same = [
-        c
-        for c in before.charts
-        if (c.reference.repository, c.reference.name) == (reference.repository, reference.name)
-        and is_sha256(c.digest)
-        and satisfies(c.version, reference.version)
-    ]
-    own = next((c for c in same if c.reference == reference), None)
-    found = own or max(same, key=lambda c: (c.version, c.digest), default=None)
-    return replace(found, code="", message="") if found else None
-
-
-async def _resolved(
-    reference: ChartReference, kept: LockedChart | None, parts: ChartParts
-) -> tuple[LockedChart, bytes]:
-    if kept is not None and (archive := await parts.archives.load(kept.digest)) is not None:
-        return replace(kept, reference=reference), archive
-    wanted = kept.version if kept else ""
-    version = wanted or (exact(reference.version) if is_oci(reference) else "")
-    offers = (Offer(version=version),) if version and is_oci(reference) else await parts.charts.offers(reference)
-    chosen = wanted or highest((o.version for o in offers), reference.version)
-    offer = next((o for o in offers if o.version == chosen), None)
-    if offer is None:
-        raise rejected("KNR1052", f"the repository has no version {chosen} of {reference.name[:80]} any more")
-    at_hand = await parts.archives.load(offer.digest) if is_sha256(offer.digest) else None
-    archive = at_hand if at_hand is not None else await parts.charts.archive(reference, offer)
-    digest = hashlib.sha256(archive).hexdigest()
-    if kept is not None and digest != kept.digest:
-        raise rejected("KNR1054", f"{reference.name[:80]} {chosen} has another sha256 than when it was pinned")
-    unpack_chart(archive, reference.name, parts.limits)  # refused now rather than when it is stored
-    await parts.archives.keep(archive)
-    return LockedChart(reference=reference, version=chosen, digest=digest), archive
-
-
 def _with_files(lock: ChartLock, found: Iterable[tuple[LockedChart, bytes]], limits: ArchiveLimits) -> Pinned:
     files: dict[bytes, TreeFile] = {}
     contents: dict[bytes, bytes] = {}
     charts: list[LockedChart] = []
-    for locked, archive in found:
-        chart = locked
+    for resolved, archive in found:
+        chart = resolved
         unpacked: tuple[tuple[bytes, bytes], ...] = ()
         try:
             if chart.folder:
@@ -218,7 +183,7 @@ def _with_files(lock: ChartLock, found: Iterable[tuple[LockedChart, bytes]], lim
             if sum(map(len, contents.values())) + sum(len(c) for _, c in unpacked) > _MOST_BYTES:
                 raise rejected("KNR1055", f"the charts of one source unfold to more than {_MOST_BYTES} bytes")
         except KnarrError as error:
-            chart, unpacked = _failed(chart.reference, error, chart), ()
+            chart, unpacked = failed(chart.reference, error, chart), ()
         charts.append(chart)
         for path, content in unpacked:
             file = _file(f"{chart.folder}/".encode() + path, content)

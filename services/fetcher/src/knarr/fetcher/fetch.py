@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from opentelemetry import trace
 from opentelemetry.context import Context
 
-from knarr.fetcher.charts import Pinned, is_failing, lock_of, pin
+from knarr.fetcher.charts import Change, Pinned, is_failing, lock_of, pin
 from knarr.fetcher.core.globs import covers
 from knarr.fetcher.core.numbering import next_number
 from knarr.fetcher.core.source import Source
@@ -149,7 +149,8 @@ async def _content(look: _Look, repository: Repository, parts: Parts) -> tuple[T
     delta = await delta_since(look.base, look.sighting.tree_id, repository)
     before = lock_of(look.base if look.base is not None else _newest(look))
     with TRACER.start_as_current_span("charts"):
-        pinned = await pin(delta, before, repository, parts.charts, whole=delta.complete)
+        change = Change(tree_id=look.sighting.tree_id, delta=delta)
+        pinned = await pin(change, before, repository, parts.charts, whole=delta.complete)
     if pinned.whole and not delta.complete:
         delta = await delta_since(None, look.sighting.tree_id, repository)
     return delta, pinned
@@ -160,7 +161,8 @@ async def _charts_moved(base: SnapshotStored, repository: Repository, parts: Par
     before = lock_of(base)
     if not is_failing(before):
         return False
-    return (await pin(TreeDelta(changed=()), before, repository, parts.charts, whole=False)).lock_bytes != base.lock
+    unchanged = Change(tree_id=base.tree_id)
+    return (await pin(unchanged, before, repository, parts.charts, whole=False)).lock_bytes != base.lock
 
 
 async def _numbered(look: _Look, parts: Parts) -> Commit:

@@ -21,9 +21,9 @@ from knarr.fetcher.adapters.git.process import configure_libgit2, trust_hosts
 from knarr.fetcher.adapters.openpgp import SequoiaOpenPgp
 from knarr.fetcher.adapters.state import StateFile
 from knarr.fetcher.adapters.webhook import Webhook
-from knarr.fetcher.charts import ChartParts
 from knarr.fetcher.core.webhook import BODY_BYTES
 from knarr.fetcher.fleet import FleetFollower
+from knarr.fetcher.resolve import ChartParts, Patience
 from knarr.fetcher.settings import Settings, read_settings
 from knarr.fetcher.snapshot import Parts
 from knarr.messaging.broker import Broker, BrokerSettings
@@ -49,6 +49,7 @@ async def run(settings: Settings) -> None:
         charts = ChartParts(
             charts=WebCharts(web_of_charts, credentials, settings.rules, settings.proxy),
             archives=ArchiveFolder(settings.state_dir / "charts"),
+            patience=Patience(time.monotonic),
         )
         parts = Parts(
             vault=vault,

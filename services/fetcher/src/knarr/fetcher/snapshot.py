@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from knarr.fetcher.charts import ChartParts, Pinned
+from knarr.fetcher.charts import Pinned
 from knarr.fetcher.core.manifest import Place, delta_of, is_time_to_restart, manifest_of, packs_of, places_in
 from knarr.fetcher.core.tree import Limits, TreeDelta, TreeFile, apply, check_count, has_content
 from knarr.fetcher.ports import ContentIndex, Log, Memory, OpenPgp, Repository, Vault
+from knarr.fetcher.resolve import ChartParts
 from knarr.pipeline.chart_lock import LOCK_FILE, RESERVED_FOLDER
 from knarr.pipeline.errors import retryable
 from knarr.pipeline.snapshot import Commit, Manifest, Pack, PackedContent, SnapshotStored

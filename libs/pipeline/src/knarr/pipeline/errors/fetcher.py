@@ -217,4 +217,10 @@ ENTRIES: tuple[Entry, ...] = (
         "It is tried again at every look; the app keeps its last good revision. Report it with the log event.",
         ErrorKind.BUG,
     ),
+    Entry(
+        "KNR1059",
+        "Chart.lock does not fit Chart.yaml",
+        "The version in Chart.lock lies outside the range in Chart.yaml: one was changed without the other.",
+        "Run `helm dependency update` in the chart's folder and commit Chart.lock.",
+    ),
 )

@@ -291,8 +291,8 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "KNR2408",
         "A chart is incomplete or broken",
-        "Chart.yaml is wrong, or a dependency is not in charts/.",
-        _KEPT + "Vendor the dependencies (`helm dependency build`) and commit charts/.",
+        "Chart.yaml is wrong, or a dependency is neither in charts/ nor has an address to fetch it from.",
+        _KEPT + "Give the dependency an https://, oci:// or file:// repository, or commit it in charts/.",
     ),
     Entry(
         "KNR2409",
@@ -304,7 +304,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "KNR2410",
         "The chart is not in the snapshot",
-        "helm.chart names a chart that the lock, which the fetcher keeps with the commit, does not hold.",
+        "helm.chart, or a dependency in Chart.yaml, names a chart that the fetcher's lock of the commit does not hold.",
         _KEPT + "Wait for the fetcher's next look. On a laptop nothing is fetched, so such an app is not checked.",
     ),
     Entry(

@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterable
 
 import yaml
-from semantic_version import NpmSpec, Version  # type: ignore[import-untyped]
 
 from knarr.fetcher.core.address import AddressRules, checked_address, shown
 from knarr.pipeline.chart_lock import ChartReference
 from knarr.pipeline.errors import KnarrError, rejected
+from knarr.pipeline.versions import range_of, satisfies, version_of
 
 APP_FILE = b"knarr.yaml"
 FILE_BYTES = 256 * 1024
@@ -31,16 +31,11 @@ def is_app_file(path: bytes) -> bool:
 
 def reference_in(content: bytes) -> ChartReference | None:
     """The chart that a knarr.yaml names; None when it names none, or is wrong."""
-    if len(content) > FILE_BYTES:
+    root = composed(content)
+    chart = child(child(root, "helm"), "chart")
+    if not isinstance(chart, yaml.MappingNode) or text_of(child(root, "kind")) != "App":
         return None
-    try:
-        root = yaml.compose(content, Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, RecursionError, ValueError):
-        return None
-    chart = _child(_child(root, "helm"), "chart")
-    if not isinstance(chart, yaml.MappingNode) or _text(_child(root, "kind")) != "App":
-        return None
-    given = {str(k.value): _text(v) for k, v in chart.value if isinstance(k, yaml.ScalarNode)}
+    given = {str(k.value): text_of(v) for k, v in chart.value if isinstance(k, yaml.ScalarNode)}
     if len(given) != len(chart.value) or not given.keys() <= _KEYS or not all(given.values()):
         return None
     if not given.keys() >= {"repository", "name", "version"}:
@@ -73,12 +68,6 @@ def repository_url(reference: ChartReference, rules: AddressRules) -> str:
     return found
 
 
-def satisfies(version: str, wanted: str) -> bool:
-    """Whether a version lies in a range."""
-    parsed, accepts = _version(version), _range(wanted)
-    return parsed is not None and accepts is not None and parsed in accepts
-
-
 def is_sha256(text: str) -> bool:
     """Whether the text is 32 bytes in lower-case hex, and so safe as a file's name."""
     return re.fullmatch(r"[0-9a-f]{64}", text) is not None
@@ -86,38 +75,36 @@ def is_sha256(text: str) -> bool:
 
 def exact(wanted: str) -> str:
     """The one version that the range means; empty when it is a range."""
-    return wanted if _version(wanted) is not None else ""
+    return wanted if version_of(wanted) is not None else ""
 
 
 def highest(versions: Iterable[str], wanted: str) -> str:
     """The highest version in a range. KNR1052 when there is none."""
-    if _range(wanted) is None:
+    if range_of(wanted) is None:
         raise rejected("KNR1057", f"{wanted[:60]!r} is not a semver range")
-    found = [(v, text) for text in versions if satisfies(text, wanted) and (v := _version(text)) is not None]
+    found = [(v, text) for text in versions if satisfies(text, wanted) and (v := version_of(text)) is not None]
     if not found:
         raise rejected("KNR1052", f"no version lies in the range {wanted[:60]!r}")
     return max(found, key=lambda pair: (pair[0].precedence_key, pair[1]))[1]
 
 
-def _version(text: str) -> Version | None:
+def composed(content: bytes) -> yaml.Node | None:
+    """The nodes of a foreign document, nothing built; None for one that cannot be read."""
+    if len(content) > FILE_BYTES:
+        return None
     try:
-        return Version(text.removeprefix("v")) if len(text) <= 200 else None
-    except ValueError:
+        return yaml.compose(content, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError, ValueError):
         return None
 
 
-def _range(text: str) -> NpmSpec | None:
-    try:
-        return NpmSpec(text.removeprefix("v")) if text and len(text) <= 200 else None
-    except ValueError:
-        return None
-
-
-def _child(node: yaml.Node | None, key: str) -> yaml.Node | None:
+def child(node: yaml.Node | None, key: str) -> yaml.Node | None:
+    """What a mapping has under a key."""
     if not isinstance(node, yaml.MappingNode):
         return None
     return next((v for k, v in node.value if isinstance(k, yaml.ScalarNode) and k.value == key), None)
 
 
-def _text(node: yaml.Node | None) -> str:
+def text_of(node: yaml.Node | None) -> str:
+    """A scalar that YAML takes for a text; empty for anything else."""
     return str(node.value) if isinstance(node, yaml.ScalarNode) and node.tag == _TEXT else ""

@@ -1,8 +1,8 @@
 """What a Helm chart reads: its folder, its values, and of the cluster only what its templates ask for.
 
 Values are layered as Helm does: the app's files, the app's values, the target's files, the target's values. Variables
-are substituted in the values of knarr.yaml only. Charts are complete in Git: a dependency that is not in charts/ is
-refused, and nothing is fetched.
+are substituted in the values of knarr.yaml only. Nothing is fetched: what a chart depends on lies in its charts/, in
+the same source (file://), or among the charts that the fetcher has brought with the commit.
 """
 
 from __future__ import annotations
@@ -16,14 +16,12 @@ from knarr.pipeline.errors import KnarrError, Rejected, failure_of
 from knarr.pipeline.failure import Failure
 from knarr.renderer.core.documents import App, Cluster, Target
 from knarr.renderer.core.failures import failure
-from knarr.renderer.core.limits import Limits
-from knarr.renderer.core.paths import is_remote, resolve, without_credentials
-from knarr.renderer.core.tree import Contents, File, Tree, content_of, join
+from knarr.renderer.core.helm_needs import ARCHIVES, CHART_FILE, Needs, Source, needs_of
+from knarr.renderer.core.layout import Mount, mounted
+from knarr.renderer.core.paths import resolve
+from knarr.renderer.core.tree import File, Tree, content_of, join
 from knarr.renderer.core.variables import references, substitute, values_for
-from knarr.renderer.core.yaml_kubectl import read_documents
 
-CHART_FILE = "Chart.yaml"
-_ARCHIVES = (".tgz", ".tar.gz")
 _CAPABILITIES = re.compile(rb"\bCapabilities\b|\bkubeVersion\b")
 
 
@@ -32,34 +30,35 @@ class Chart:
     """What is known of a chart before it is rendered."""
 
     values_files: tuple[File, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    reads_lock: bool = False
     reads_capabilities: bool = False
     failures: tuple[Failure, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """Where the chart lies."""
-
-    tree: Tree
-    contents: Contents
-    limits: Limits
 
 
 def chart_of(source: Source, folder: str, app_folder: str, app: App, target: Target) -> Chart:
     """The chart in `folder`, whose values files are named relative to `app_folder`."""
     failures: list[Failure] = []
+    needs = Needs()
     if source.tree.file(join(folder, CHART_FILE)) is None:
         failures.append(failure("KNR2408", f"{folder or '.'} has no {CHART_FILE}", origin=app.origin))
     else:
-        failures.extend(_missing_dependencies(source, folder))
+        needs = needs_of(source, folder)
+        failures.extend(needs.failures)
     files: list[File] = []
     for name in (*app.helm.values_files, *target.values_files):
         try:
             files.append(_values_file(source.tree, app_folder, name, target.origin or app.origin))
         except KnarrError as error:
             failures.append(failure_of(error))
-    reads = any(_reads_capabilities(source, f) for f in source.tree.under(folder))
-    return Chart(values_files=tuple(files), reads_capabilities=reads, failures=tuple(failures))
+    seen = (*source.tree.under(folder), *(f for mount in needs.mounts for f in mounted(source.tree, mount)))
+    return Chart(
+        values_files=tuple(files),
+        mounts=needs.mounts,
+        reads_lock=needs.reads_lock,
+        reads_capabilities=any(_reads_capabilities(source, f) for f in seen),
+        failures=tuple(failures),
+    )
 
 
 def options_for(name: str, chart: Chart, app: App, target: Target, cluster: Cluster) -> dict[str, Any] | list[Failure]:
@@ -92,31 +91,8 @@ def _values_file(tree: Tree, folder: str, name: str, origin: str) -> File:
     return file
 
 
-def _missing_dependencies(source: Source, folder: str) -> Iterable[Failure]:
-    path = join(folder, CHART_FILE)
-    try:
-        documents = read_documents(
-            content_of(source.tree.files[path], source.contents, source.limits.document_bytes), path, source.limits
-        )
-    except Rejected as error:
-        return [failure_of(error)]
-    value = documents[0].value if documents else None
-    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
-        return [failure("KNR2408", "Chart.yaml names no chart", origin=path)]
-    there = source.tree.names(join(folder, "charts"))
-    found: list[Failure] = []
-    for dependency in value.get("dependencies") or ():
-        name = str(dependency.get("name")) if isinstance(dependency, dict) else ""
-        repository = str(dependency.get("repository", "")) if isinstance(dependency, dict) else ""
-        if any(entry == name or (entry.startswith(name + "-") and entry.endswith(_ARCHIVES)) for entry in there):
-            continue
-        shown = without_credentials(repository) if is_remote(repository) else repository
-        found.append(failure("KNR2408", f"the dependency {name!r} ({shown[:120]}) is not in charts/", origin=path))
-    return found
-
-
 def _reads_capabilities(source: Source, file: File) -> bool:
-    if file.path.endswith(_ARCHIVES):
+    if file.path.endswith(ARCHIVES):
         return True  # a packed subchart is not looked into here
     if "/templates/" not in file.path and not file.path.endswith(CHART_FILE):
         return False

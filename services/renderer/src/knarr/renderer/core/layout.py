@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from knarr.pipeline.digest import digest_of
 from knarr.pipeline.failure import Failure
 from knarr.pipeline.snapshot import FileMode
 from knarr.renderer.core.failures import failure
 from knarr.renderer.core.limits import Limits
-from knarr.renderer.core.tree import File, Tree
+from knarr.renderer.core.tree import File, Tree, join
 
 MANIFEST_ENDINGS = (".yaml", ".yml", ".json")
 
@@ -29,10 +29,29 @@ class Layout:
     failures: tuple[Failure, ...] = ()
 
 
-def folders_layout(tree: Tree, folders: tuple[str, ...], limits: Limits) -> Layout:
-    """Every file in and below `folders`; a path of a file stands for that file."""
-    digest = digest_of(part for f in folders for part in (f.encode("utf-8", "surrogateescape"), tree.digest(f)))
-    return _checked([file for folder in folders for file in _files(tree, folder)], digest, limits)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """A folder of the tree that the tool sees at another path as well."""
+
+    at: str
+    folder: str
+
+
+def folders_layout(tree: Tree, folders: tuple[str, ...], limits: Limits, mounts: tuple[Mount, ...] = ()) -> Layout:
+    """Every file in and below `folders`, and those of `mounts`; a path of a file stands for that file."""
+    places = (*((f, f) for f in folders), *((mount.at, mount.folder) for mount in mounts))
+    digest = digest_of(part for at, f in places for part in (at.encode("utf-8", "surrogateescape"), tree.digest(f)))
+    files = [file for folder in folders for file in _files(tree, folder)]
+    for mount in mounts:
+        files += mounted(tree, mount)
+    return _checked(files, digest, limits)
+
+
+def mounted(tree: Tree, mount: Mount) -> list[File]:
+    """The files of a mount by the paths that the tool sees."""
+    return [
+        replace(f, path=join(mount.at, f.path.removeprefix(mount.folder).lstrip("/"))) for f in tree.under(mount.folder)
+    ]
 
 
 def _files(tree: Tree, path: str) -> Iterable[File]:

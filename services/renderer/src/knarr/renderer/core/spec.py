@@ -19,6 +19,7 @@ from knarr.renderer.core import charts, helm, jsonnet, kustomize
 from knarr.renderer.core.discover import FoundApp, detect
 from knarr.renderer.core.documents import App, Cluster
 from knarr.renderer.core.failures import failure
+from knarr.renderer.core.helm_needs import Source
 from knarr.renderer.core.layout import Layout, folders_layout, plain_layout
 from knarr.renderer.core.limits import Limits
 from knarr.renderer.core.matrix import Clusters, Placement, group
@@ -106,11 +107,12 @@ def _remote_chart(
 def _helm(
     found: FoundApp, app: App, placement: Placement, folder: str, ground: Ground
 ) -> tuple[tuple[Clusters, Spec], ...]:
-    source = helm.Source(tree=ground.tree, contents=ground.contents, limits=ground.limits)
+    source = Source(tree=ground.tree, contents=ground.contents, limits=ground.limits)
     chart = helm.chart_of(source, folder, found.folder, app, placement.target)
     folders = (folder, *(f.path for f in chart.values_files if not f.path.startswith(folder + "/")))
-    layout = folders_layout(ground.tree, folders, ground.limits)
-    bare = _with(_laid_out("helm", folder, folders, layout), (), chart.failures)
+    layout = folders_layout(ground.tree, folders, ground.limits, chart.mounts)
+    read = (*folders, *(mount.folder for mount in chart.mounts), *((LOCK_FILE,) if chart.reads_lock else ()))
+    bare = _with(_laid_out("helm", folder, read, layout), (), chart.failures)
 
     def options(cluster: Cluster) -> dict[str, Any] | list[Failure]:
         return helm.options_for(found.name, chart, app, placement.target, cluster)
