@@ -65,7 +65,7 @@ unit: setup ## pure logic and flows over checked fakes (needs nothing)
 	$(PYTEST) $(PARALLEL) $(wildcard $(MEMBERS:%=%/tests/unit))
 
 it: setup kube helm registry ## adapters and charts against real NATS, PostgreSQL, Git, Kubernetes, helm (built on first use)
-	$(PYTEST) $(PARALLEL) $(wildcard $(MEMBERS:%=%/tests/integration)) tests/charts
+	$(PYTEST) $(PARALLEL) $(wildcard $(MEMBERS:%=%/tests/integration) $(MEMBERS:%=%/tests/golden)) tests/charts
 
 .PHONY: charts
 charts: setup kube helm ## the agent's chart on a real API server (also part of `it`)

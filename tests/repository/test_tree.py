@@ -47,3 +47,14 @@ def test_the_agent_loads_no(forbidden: str) -> None:
 def test_no_machine_path_and_no_registry_host_is_committed() -> None:
     pattern = re.compile(rb"py[p]i\.org|python[h]osted|registry\.npm[j]s|proxy\.go[l]ang|/(root|work)/")
     assert [str(p.relative_to(ROOT)) for p in tracked() if pattern.search(p.read_bytes())] == []
+
+
+def test_every_test_lies_in_a_lane() -> None:
+    """A folder that no lane names would never run, and nobody would notice."""
+    said = subprocess.run(
+        ["make", "-C", str(ROOT), "-n", "arch", "unit", "it", "pipeline"], capture_output=True, text=True, check=True
+    )
+    words = set(said.stdout.split())
+    files = [p.relative_to(ROOT) for p in tracked() if p.name.startswith("test_") and p.suffix == ".py"]
+    assert len(files) > 80
+    assert [str(f) for f in files if not words & {str(parent) for parent in f.parents}] == []

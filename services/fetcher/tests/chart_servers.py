@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import json
+import ssl
 import tarfile
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -122,16 +123,34 @@ class OciServer:
         return web.Response(status=404)
 
 
+@dataclass(slots=True, kw_only=True)
+class TokenServer:
+    """Gives the registry's token to who logs in: a host of its own, as Docker Hub and GitLab have."""
+
+    url: str = ""
+    login: str = ""
+    logins: list[str] = field(default_factory=list)
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        given = request.headers.get("Authorization", "")
+        self.logins.append(given)
+        if given != _basic(self.login):
+            return web.Response(status=401)
+        return web.json_response({"token": TOKEN})
+
+
 @asynccontextmanager
-async def served(server: HelmServer | OciServer) -> AsyncIterator[None]:
+async def served(
+    server: HelmServer | OciServer | TokenServer, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[None]:
     """The server on a free loopback port; `url` says where."""
     application = web.Application()
     application.router.add_route("GET", "/{path:.*}", server.answer)
     runner = web.AppRunner(application, handle_signals=False)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    server.url = f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
     try:
         yield
     finally:

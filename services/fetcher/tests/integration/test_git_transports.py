@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import json
 import socket
-import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
-from pathlib import Path
 
 import aiohttp
 import asyncssh
 import pytest
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from services.fetcher.tests.fetcher_harness import FLEET, FetcherHarness
+from services.fetcher.tests.ways import certificate, https_server, proxy
 
 TOKEN = "s3cret-token-that-must-not-appear"
 
@@ -132,66 +125,40 @@ async def test_a_path_only_where_it_is_allowed(fetcher: FetcherHarness) -> None:
     assert await fetcher.files(snapshot) == {"fleet.yaml": FLEET.encode()}
 
 
-def _certificate(file: Path) -> ssl.SSLContext:
-    """A server's side of TLS for this machine, and in `file` the certificate that vouches for itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, file.stem)])
-    now = datetime.now(UTC)
-    alternative = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
-    made = (
-        x509.CertificateBuilder(issuer_name=name, subject_name=name, public_key=key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(alternative), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    secret = file.with_suffix(".key")
-    pem, kind = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    secret.write_bytes(key.private_bytes(pem, kind, serialization.NoEncryption()))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file, secret)
-    return context
+def _git_behind_tls(
+    fetcher: FetcherHarness, asked: list[str]
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """Answers for the Git server; `asked` takes the hosts that clients named."""
 
+    async def serve(request: web.Request) -> web.StreamResponse:
+        asked.append(request.host)
+        url = fetcher.git.http_url("shop").removesuffix("/shop.git") + request.path_qs
+        headers = {k: v for k, v in request.headers.items() if k in ("Content-Type", "Accept")}
+        async with aiohttp.ClientSession() as session:
+            data = await request.read()
+            async with session.request(request.method, url, data=data, headers=headers) as answer:
+                kind = {"Content-Type": answer.headers.get("Content-Type", "")}
+                return web.Response(status=answer.status, body=await answer.read(), headers=kind)
 
-async def _https(
-    answer: Callable[[web.Request], Awaitable[web.StreamResponse]], tls: ssl.SSLContext, stack: AsyncExitStack
-) -> int:
-    application = web.Application()
-    application.router.add_route("*", "/{path:.*}", answer)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
-    return int(runner.addresses[0][1])
+    return serve
 
 
 async def test_https_with_its_own_ca_and_no_redirect_to_another_host(fetcher: FetcherHarness) -> None:
-    good, bad = _certificate(fetcher.folder / "good.pem"), _certificate(fetcher.folder / "bad.pem")
+    good, bad = certificate(fetcher.folder / "good.pem"), certificate(fetcher.folder / "bad.pem")
     fetcher.environment["KNARR_CA_BUNDLE"] = str(fetcher.folder / "good.pem")
     shop = fetcher.git.create("shop")
     shop.commit({"a": "1"})
     asked: list[str] = []
     async with AsyncExitStack() as stack:
-
-        async def serve(request: web.Request) -> web.StreamResponse:
-            asked.append(request.host)
-            url = fetcher.git.http_url("shop").removesuffix("/shop.git") + request.path_qs
-            headers = {k: v for k, v in request.headers.items() if k in ("Content-Type", "Accept")}
-            async with aiohttp.ClientSession() as session:
-                data = await request.read()
-                async with session.request(request.method, url, data=data, headers=headers) as answer:
-                    kind = {"Content-Type": answer.headers.get("Content-Type", "")}
-                    return web.Response(status=answer.status, body=await answer.read(), headers=kind)
-
-        target = await _https(serve, good, stack)
+        target = await https_server(_git_behind_tls(fetcher, asked), good, stack)
 
         async def away(request: web.Request) -> web.StreamResponse:
             return web.Response(status=302, headers={"Location": f"https://127.0.0.1:{target}{request.path_qs}"})
 
-        redirecting, impostor = await _https(away, good, stack), await _https(serve, bad, stack)
+        redirecting, impostor = (
+            await https_server(away, good, stack),
+            await https_server(_git_behind_tls(fetcher, asked), bad, stack),
+        )
         ports = {"good": target, "redirected": redirecting, "impostor": impostor}
         entries = [{"name": name, "url": f"https://localhost:{port}/shop.git"} for name, port in ports.items()]
         await fetcher.committed({"fleet.yaml": fetcher.fleet_file(entries)})
@@ -199,6 +166,21 @@ async def test_https_with_its_own_ca_and_no_redirect_to_another_host(fetcher: Fe
         await fetcher.report("KNR1005", "redirected")
         await fetcher.report("KNR1005", "impostor")
         assert set(asked) == {f"localhost:{target}"}
+        await fetcher.stop()
+
+
+async def test_https_goes_through_the_proxy(fetcher: FetcherHarness) -> None:
+    tls = certificate(fetcher.folder / "good.pem")
+    shop = fetcher.git.create("shop")
+    shop.commit({"a": "1"})
+    async with AsyncExitStack() as stack:
+        way = await stack.enter_async_context(proxy())
+        port = await https_server(_git_behind_tls(fetcher, []), tls, stack)
+        fetcher.environment |= {"KNARR_CA_BUNDLE": str(fetcher.folder / "good.pem"), "KNARR_PROXY": way.url}
+        entries = [{"name": "shop", "url": f"https://localhost:{port}/shop.git"}]
+        await fetcher.committed({"fleet.yaml": fetcher.fleet_file(entries)})
+        assert await fetcher.files(await fetcher.commit(shop.head(), "shop")) == {"a": b"1"}
+        assert set(way.asked) == {f"localhost:{port}"}
         await fetcher.stop()
 
 

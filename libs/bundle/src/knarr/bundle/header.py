@@ -8,6 +8,8 @@ from typing import Any
 
 from knarr.pipeline.errors import rejected
 
+LONGEST_EXPRESSION = 2_000  # characters of a rule
+
 
 class Takeover(Enum):
     """What to do with an object that exists already and is not ours."""

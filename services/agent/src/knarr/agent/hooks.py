@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from knarr.agent.core.hooks import (
-    BEFORE_CREATION,
     RUN_ANNOTATION,
     Hook,
     HookRun,
@@ -23,6 +22,7 @@ from knarr.agent.core.objects import Ref
 from knarr.agent.core.plan import Step
 from knarr.agent.ports import As, Cluster
 from knarr.bundle.canonical import Object
+from knarr.bundle.hooks import BEFORE_CREATION
 from knarr.pipeline.errors import rejected
 from knarr.pipeline.names import OWNER_LABEL, split_object_id
 

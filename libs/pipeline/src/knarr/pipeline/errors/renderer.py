@@ -98,6 +98,12 @@ ENTRIES: tuple[Entry, ...] = (
         "In and NotIn need values, Exists and DoesNotExist take none.",
         _KEPT + "Correct the requirement.",
     ),
+    Entry(
+        "KNR2020",
+        "A health rule is wrong",
+        "The expression is no CEL, is too long, or asks for something else than `object`.",
+        _KEPT + "Correct the expression in knarr.yaml; `object` is the live object.",
+    ),
     # --- sources, apps and targets ------------------------------------------------------------------------------
     Entry(
         "KNR2101",
@@ -391,6 +397,12 @@ ENTRIES: tuple[Entry, ...] = (
         "An object claimed by two apps",
         "In one cluster two apps hold the same object; the first one keeps it, the other is refused.",
         "Let one app hold it. A move in one commit is a transfer.",
+    ),
+    Entry(
+        "KNR2515",
+        "An annotation for the agent is wrong",
+        "A hook, wave, delete policy or prune annotation says something that no agent knows and would pass over.",
+        _KEPT + "Correct the annotation; docs/reference/documents.md lists the words.",
     ),
     # --- snapshots and publishing -------------------------------------------------------------------------------
     Entry(

@@ -13,7 +13,8 @@ import celpy
 import lark
 from celpy.evaluation import Activation, CELEvalError, Evaluator
 
-from knarr.agent.core.rules import MAX_EXPRESSION, NotThereYet
+from knarr.agent.core.rules import NotThereYet
+from knarr.bundle.header import LONGEST_EXPRESSION
 from knarr.pipeline.errors import rejected
 
 STEPS = 10_000
@@ -58,8 +59,8 @@ class CelExpressions:
         known = self._parsed.get(expression)
         if known is not None:
             return known
-        if len(expression) > MAX_EXPRESSION:
-            raise _wrong(expression, f"is longer than {MAX_EXPRESSION} characters")
+        if len(expression) > LONGEST_EXPRESSION:
+            raise _wrong(expression, f"is longer than {LONGEST_EXPRESSION} characters")
         try:
             tree: lark.Tree[lark.Token] = self._environment.compile(expression)
         except celpy.CELParseError as error:

@@ -16,15 +16,11 @@ from knarr.agent.core.health import HealthStatus, health_of
 from knarr.agent.core.objects import Kind, Ref, ref_of
 from knarr.agent.core.ordering import stage_of, wave_of
 from knarr.bundle.canonical import Object
-from knarr.pipeline.names import HOOK_ANNOTATION, HOOK_DELETE_ANNOTATION, ObjectId
+from knarr.bundle.hooks import HELM_WEIGHT, ORDINARY, delete_policies, hook_words
+from knarr.pipeline.names import ObjectId
 
-HELM_HOOK = "helm.sh/hook"
-HELM_WEIGHT = "helm.sh/hook-weight"
-HELM_DELETE = "helm.sh/hook-delete-policy"
 RUN_ANNOTATION = "knarr.dev/hook-run"
-BEFORE_CREATION = "before-hook-creation"
 _RUN_TO_COMPLETION = frozenset({Kind("batch", "Job"), Kind("", "Pod")})
-_ORDINARY = frozenset({"crd-install"})
 _MAX_WEIGHT = 1_000_000
 
 
@@ -101,7 +97,7 @@ class HookRun:
 def is_hook(manifest: Mapping[str, Any]) -> bool:
     """Whether the object is a hook, also one that is never run: it is no part of the inventory."""
     words = _words(manifest)
-    return bool(words) and not words & _ORDINARY
+    return bool(words) and words.isdisjoint(ORDINARY)
 
 
 def hooks_of(objects: Iterable[Object], *, installed: bool) -> tuple[Hook, ...]:
@@ -164,9 +160,8 @@ def ids_of(objects: Iterable[Object]) -> frozenset[ObjectId]:
 
 
 def _hook(manifest: Object, phase: Phase) -> Hook:
-    annotations = _annotations(manifest)
-    listed = annotations.get(HOOK_DELETE_ANNOTATION) or annotations.get(HELM_DELETE) or BEFORE_CREATION
-    return Hook(phase=phase, weight=_weight(manifest), policies=_split(str(listed)), manifest=manifest)
+    policies = delete_policies(_annotations(manifest))
+    return Hook(phase=phase, weight=_weight(manifest), policies=policies, manifest=manifest)
 
 
 def _weight(manifest: Mapping[str, Any]) -> int:
@@ -188,13 +183,8 @@ def _applies(word: str, phase: Phase, *, installed: bool) -> bool:
 
 
 def _words(manifest: Mapping[str, Any]) -> frozenset[str]:
-    annotations = _annotations(manifest)
-    return _split(str(annotations.get(HOOK_ANNOTATION) or annotations.get(HELM_HOOK) or ""))
+    return hook_words(_annotations(manifest))
 
 
 def _annotations(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
     return (manifest.get("metadata") or {}).get("annotations") or {}
-
-
-def _split(text: str) -> frozenset[str]:
-    return frozenset(t.strip() for t in text.split(",")) - {""}

@@ -12,7 +12,6 @@ from knarr.agent.core.health.value import failed, in_progress
 from knarr.bundle.header import HealthRule
 from knarr.pipeline.errors import KnarrError, rejected
 
-MAX_EXPRESSION = 2_000
 _MAX_MESSAGE = 300
 
 

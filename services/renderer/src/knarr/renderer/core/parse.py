@@ -26,6 +26,7 @@ from knarr.renderer.core.documents import (
     Source,
     Target,
 )
+from knarr.renderer.core.expressions import rule_faults
 from knarr.renderer.core.failures import failure
 from knarr.renderer.core.limits import Limits
 from knarr.renderer.core.schemas import KINDS, check
@@ -110,11 +111,14 @@ def _check(document: Document, kinds: tuple[str, ...]) -> tuple[Failure, ...]:
 
 
 def _meaning(document: Document) -> tuple[Failure, ...]:
-    """What no schema says: operators and their values."""
-    return tuple(
-        failure("KNR2019", message, origin=document.origin)
-        for expression in _expressions(document.value)
-        for message in _expression_faults(expression)
+    """What no schema says: operators and their values, and what a health rule asks."""
+    selectors = (m for expression in _expressions(document.value) for m in _expression_faults(expression))
+    return (
+        *(failure("KNR2019", message, origin=document.origin) for message in selectors),
+        *(
+            failure("KNR2020", message, origin=document.origin)
+            for message in rule_faults(document.value.get("healthRules"))
+        ),
     )
 
 

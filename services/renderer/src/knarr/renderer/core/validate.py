@@ -15,6 +15,7 @@ from knarr.bundle.canonical import Object, group_of, id_of
 from knarr.pipeline.failure import Failure
 from knarr.pipeline.names import ObjectId
 from knarr.renderer.core import kubernetes_schemas
+from knarr.renderer.core.annotations import annotation_faults
 from knarr.renderer.core.crds import Crd, crd_validator, crds_in
 from knarr.renderer.core.deviations import deviation
 from knarr.renderer.core.documents import App
@@ -71,6 +72,9 @@ def validate(
         identity = id_of(manifest)
         origin = origins.get(identity, "")
         failures.extend(secret_faults(manifest, origin, allow_plaintext=app.allow_plaintext_secrets))
+        failures.extend(
+            failure("KNR2515", message, object_id=identity, origin=origin) for message in annotation_faults(manifest)
+        )
         for code, message, is_warning in _kind_faults(manifest, app, kubernetes_version, known):
             found = failure(code, message, object_id=identity, origin=origin)
             (warnings if is_warning else failures).append(found)

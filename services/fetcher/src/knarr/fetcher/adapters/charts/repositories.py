@@ -103,7 +103,7 @@ class WebCharts:
         return await self._web.fetched(replace(ask, authorization=f"Bearer {token}"))
 
     async def _token(self, reference: ChartReference, challenge: oci.Challenge, place: str) -> str:
-        if not self._web.is_allowed(challenge.realm, place):
+        if not self._web.is_allowed(challenge.realm, place) and not self._is_ours(reference, challenge.realm):
             raise rejected("KNR1056", f"{shown(place)} takes its tokens from {shown(challenge.realm)}")
         query = {k: v for k, v in (("service", challenge.service), ("scope", challenge.scope)) if v}
         mark = "&" if "?" in challenge.realm else "?"
@@ -111,14 +111,24 @@ class WebCharts:
         return oci.token_in((await self._web.fetched(self._ask(reference, url, limit=64 * 1024, at=place))).body)
 
     def _ask(self, reference: ChartReference, url: str, *, limit: int, at: str) -> Ask:
-        """A request, with the login that the reference names if `url` lies on the server of `at` or is its own too."""
+        """A request, with the login that the reference names if `url` lies on the server of `at` or is the login's."""
         if not reference.credentials:
             return Ask(url=url, limit=limit, proxy=self._proxy)
         address = reference.repository.rstrip("/")
         found = self._credential(reference.credentials, f"{address}/{reference.name}")
         login = _basic(found)
-        own = url.split("/", 3)[:3] == at.split("/", 3)[:3]
+        own = url.split("/", 3)[:3] == at.split("/", 3)[:3] or self._is_ours(reference, url)
         return Ask(url=url, limit=limit, authorization=login if own else "", proxy=found.proxy or self._proxy)
+
+    def _is_ours(self, reference: ChartReference, url: str) -> bool:
+        """Whether the login is for this address too: a registry may have its tokens given by another host."""
+        if not reference.credentials or not self._web.is_safe(url):
+            return False
+        try:
+            self._credentials.credential(reference.credentials, url.partition("?")[0])
+        except KnarrError:
+            return False
+        return True
 
     def _credential(self, name: str, address: str) -> Credential:
         try:

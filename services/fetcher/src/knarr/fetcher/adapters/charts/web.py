@@ -52,14 +52,18 @@ class Web:
 
     def is_allowed(self, url: str, asked: str) -> bool:
         """Whether an address may be followed from `asked`: the same server, or a listed host."""
+        if not self.is_safe(url):
+            return False
+        return _origin(url) == _origin(asked) or (urlsplit(url).hostname or "") in self._hosts
+
+    def is_safe(self, url: str) -> bool:
+        """Whether the address is one of https (or http, where that is allowed) and holds no login."""
         try:
-            to, first = urlsplit(url), urlsplit(asked)
-            same = (to.scheme, to.hostname, to.port) == (first.scheme, first.hostname, first.port)
+            to = urlsplit(url)
+            to.port  # noqa: B018 - raises for a port that is none
         except ValueError:
             return False
-        if to.username is not None or not (to.scheme == "https" or (to.scheme == "http" and self._plain_http)):
-            return False
-        return same or (to.hostname or "") in self._hosts
+        return to.username is None and (to.scheme == "https" or (to.scheme == "http" and self._plain_http))
 
     async def get(self, ask: Ask) -> Answer:
         """The answer, whatever its status. KNR1050, KNR1053, KNR1056."""
