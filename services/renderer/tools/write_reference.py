@@ -11,6 +11,7 @@ from typing import Any
 ROOT = Path(__file__).parents[3]
 SCHEMAS = ROOT / "libs/pipeline/src/knarr/pipeline/schemas/v1"
 TARGET = ROOT / "docs/reference/documents.md"
+TAIL = Path(__file__).with_name("reference_tail.md")
 KINDS = ("fleet", "cluster", "app", "rolloutpolicy")
 PLACES = {
     "fleet": "`fleet.yaml`, at the root of the fleet repository.",
@@ -30,37 +31,11 @@ put this line at the top of a file:
 
 A path of a checkout does as well; the files in `examples/` name theirs so.
 """
-TAIL = """## Annotations of objects
-
-What the agent obeys. Any other annotation that begins with `knarr.dev/` is an error that names the nearest known one.
-
-| annotation | value | meaning |
-| --- | --- | --- |
-| `knarr.dev/wave` | -1000 to 1000 | Lower waves are applied and healthy first; 0 when left out. |
-| `knarr.dev/prune` | `keep` | The object is never deleted. |
-| `knarr.dev/hook` | `pre-apply`, `post-apply`, or a word of Helm's | The object runs before or after the app is applied, once per bundle. |
-| `knarr.dev/hook-delete-policy` | `before-hook-creation`, `hook-succeeded`, `hook-failed` | When a hook's object goes. |
-| `helm.sh/hook`, `helm.sh/hook-weight`, `helm.sh/hook-delete-policy` | as in Helm | `pre-` and `post-install` run at an app's first apply, `pre-` and `post-upgrade` at later ones. Tests, rollback and deletion are left out: a control loop has no moment for them. |
-
-## Charts
-
-A chart may lie in the source (a folder with a Chart.yaml), or in a repository (`helm.chart`). What a chart in the
-source depends on is looked for in this order:
-
-1. in its `charts/`, as a folder or packed; a version that does not fit Chart.yaml is refused, since Helm would leave
-   the subchart out without a word;
-2. for `repository: file://../common`, in that folder of the same source;
-3. for `repository: https://...` or `oci://...`, in the lock that the fetcher keeps with every commit. Chart.lock says
-   which version; without one the highest in the range is pinned, and stays while it fits.
-
-A private repository's login is named by an annotation in Chart.yaml, for each dependency that wants one:
-`knarr.dev/credentials: common=registry, db=registry`.
-"""
 
 
 def page() -> str:
     """The whole page."""
-    return "\n".join([HEAD, *(line for kind in KINDS for line in _kind(kind)), TAIL])
+    return "\n".join([HEAD, *(line for kind in KINDS for line in _kind(kind)), TAIL.read_text()])
 
 
 def _kind(kind: str) -> Iterator[str]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from knarr.cli.charts import ChartFetching, chart_options
+
 if TYPE_CHECKING:
     from knarr.renderer.core.compare import FleetChange
 
@@ -26,6 +28,7 @@ Examples:
 @click.argument("after", required=False)
 @click.option("--fleet", type=click.Path(path_type=Path), default=Path(), help="The fleet repository's folder.")
 @click.option("--source", "sources", multiple=True, metavar="NAME=FOLDER", help="A checkout of another source.")
+@chart_options
 @click.option("--summary", is_flag=True, help="Objects by name only.")
 @click.option("--svg", type=click.Path(path_type=Path), help="Draws it into this file.")
 @click.option("--fail-on-deletion", is_flag=True, help="Exit code 3 when an object would be deleted.")
@@ -34,6 +37,8 @@ def diff(
     after: str | None,
     fleet: Path,
     sources: tuple[str, ...],
+    fetch_charts: bool,
+    credentials: Path | None,
     summary: bool,
     svg: Path | None,
     fail_on_deletion: bool,
@@ -45,7 +50,8 @@ def diff(
     """
     from knarr.renderer.diff import as_text
 
-    change, whole = asyncio.run(_changed(before, after, fleet, sources))
+    charts = ChartFetching(wanted=fetch_charts, credentials=credentials)
+    change, whole = asyncio.run(_changed(before, after, fleet, sources, charts))
     text = as_text(change, bodies=not summary)
     _show(text, svg)
     if fail_on_deletion and change.deletions:
@@ -54,20 +60,22 @@ def diff(
         sys.exit(1)
 
 
-async def _changed(before: str, after: str | None, fleet: Path, sources: tuple[str, ...]) -> tuple[FleetChange, bool]:
+async def _changed(
+    before: str, after: str | None, fleet: Path, sources: tuple[str, ...], charts: ChartFetching
+) -> tuple[FleetChange, bool]:
     from knarr.cli.laptop import commit_snapshots, folder_snapshots, laptop_renderer
     from knarr.renderer.diff import diff as compared
-    from knarr.renderer.vet import findings_of, rendered_offline
+    from knarr.renderer.vet import UNCHECKED_CODE, findings_of, rendered_offline
 
     async with laptop_renderer() as renderer:
-        was = await rendered_offline(renderer, commit_snapshots(fleet, before, sources))
+        was = await rendered_offline(renderer, await charts.complete(commit_snapshots(fleet, before, sources)))
         newer = commit_snapshots(fleet, after, sources) if after else folder_snapshots(fleet, sources)
-        becomes = await rendered_offline(renderer, newer)
-    errors = [finding for finding in findings_of(becomes) if finding.severity.value == "error"]
-    for finding in errors:
+        becomes = await rendered_offline(renderer, await charts.complete(newer))
+    missing = [f for f in findings_of(becomes) if f.severity.value == "error" or f.failure.code == UNCHECKED_CODE]
+    for finding in missing:
         failure = finding.failure
         click.echo(f"{failure.origin or finding.app}: {failure.code}: {failure.message}", err=True)
-    return compared(was, becomes), not errors
+    return compared(was, becomes), not missing
 
 
 def _show(text: str, svg: Path | None) -> None:

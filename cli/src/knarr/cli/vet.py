@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from knarr.cli.charts import ChartFetching, chart_options
+
 if TYPE_CHECKING:
     from knarr.renderer.core.findings import Finding
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 Examples:
   knarr vet                             the fleet repository in this folder
   knarr vet ./fleet --source team-a=../team-a
+  knarr vet --fetch-charts              charts of repositories, too (asks the network)
   knarr vet -o sarif > knarr.sarif      for the code host
   knarr vet -o junit > knarr.xml        for the build server
 """
@@ -26,8 +29,11 @@ Examples:
 @click.argument("fleet", type=click.Path(path_type=Path), default=Path())
 @click.option("-o", "--output", type=click.Choice(["text", "json", "sarif", "junit"]), default="text")
 @click.option("--source", "sources", multiple=True, metavar="NAME=FOLDER", help="A checkout of another source.")
+@chart_options
 @click.option("--strict", is_flag=True, help="Warnings fail, too.")
-def vet(fleet: Path, output: str, sources: tuple[str, ...], strict: bool) -> None:
+def vet(
+    fleet: Path, output: str, sources: tuple[str, ...], fetch_charts: bool, credentials: Path | None, strict: bool
+) -> None:
     """Check a fleet repository offline: documents, targets, rendering, schemas, secrets.
 
     Exit code 0 when nothing stands in the way, 1 when something does.
@@ -35,7 +41,7 @@ def vet(fleet: Path, output: str, sources: tuple[str, ...], strict: bool) -> Non
     from knarr.renderer.core import findings as forms
     from knarr.renderer.core.findings import Severity
 
-    found, apps = asyncio.run(_vetted(fleet, sources))
+    found, apps = asyncio.run(_vetted(fleet, sources, ChartFetching(wanted=fetch_charts, credentials=credentials)))
     match output:
         case "json":
             click.echo(forms.as_json(found), nl=False)
@@ -54,11 +60,13 @@ def vet(fleet: Path, output: str, sources: tuple[str, ...], strict: bool) -> Non
         sys.exit(1)
 
 
-async def _vetted(fleet: Path, sources: tuple[str, ...]) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+async def _vetted(
+    fleet: Path, sources: tuple[str, ...], charts: ChartFetching
+) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
     from knarr.cli.laptop import folder_snapshots, laptop_renderer
     from knarr.renderer.vet import findings_of, rendered_offline
 
-    snapshots = folder_snapshots(fleet, sources)
+    snapshots = await charts.complete(folder_snapshots(fleet, sources))
     async with laptop_renderer() as renderer:
         result = await rendered_offline(renderer, snapshots)
         return findings_of(result), tuple(sorted(result.finished))

@@ -23,7 +23,7 @@ from knarr.fetcher.core.chart_dependencies import (
 )
 from knarr.fetcher.core.chart_references import FILE_BYTES, is_app_file, reference_in
 from knarr.fetcher.core.tree import TreeDelta, TreeFile
-from knarr.fetcher.ports import Repository
+from knarr.fetcher.ports import Files
 from knarr.fetcher.resolve import ChartParts, failed, locked
 from knarr.pipeline.chart_lock import (
     LOCK_FILE,
@@ -85,7 +85,7 @@ class Change:
     delta: TreeDelta = field(default_factory=lambda: TreeDelta(changed=()))
 
 
-async def pin(change: Change, before: ChartLock, repository: Repository, parts: ChartParts, *, whole: bool) -> Pinned:
+async def pin(change: Change, before: ChartLock, repository: Files, parts: ChartParts, *, whole: bool) -> Pinned:
     """The charts of a commit.
 
     `whole`: files of all charts are needed; otherwise only if the set of pinned charts differs from that of `before`.
@@ -120,7 +120,7 @@ def _apps_first(use: _Use) -> tuple[bool, str, str]:
     return is_chart_description(use[0].encode()), repr(use[1]), use[0]
 
 
-async def _uses_of_apps(delta: TreeDelta, before: ChartLock, repository: Repository) -> tuple[_Use, ...]:
+async def _uses_of_apps(delta: TreeDelta, before: ChartLock, repository: Files) -> tuple[_Use, ...]:
     """Every knarr.yaml that names a chart, and what it names. Only changed files are read."""
     touched = {f.path for f in delta.changed} | set(delta.removed)
     uses = (u for u in before.uses if is_app_file(u[0].encode()))
@@ -136,7 +136,7 @@ async def _uses_of_apps(delta: TreeDelta, before: ChartLock, repository: Reposit
     return (*kept, *read)
 
 
-async def _uses_of_charts(change: Change, before: ChartLock, repository: Repository) -> tuple[_Use, ...]:
+async def _uses_of_charts(change: Change, before: ChartLock, repository: Files) -> tuple[_Use, ...]:
     """Every Chart.yaml that depends on charts from elsewhere; read anew when any chart's parts have changed."""
     delta = change.delta
     touched = (*(f.path for f in delta.changed), *delta.removed)
@@ -162,7 +162,7 @@ def _text(path: bytes) -> str:
     return text if text.encode() == path else ""
 
 
-async def _content(file: TreeFile, repository: Repository) -> bytes:
+async def _content(file: TreeFile, repository: Files) -> bytes:
     sizes = await repository.sizes([file.content_id])
     if sizes[file.content_id] > FILE_BYTES:
         return b""  # the renderer refuses it with a number

@@ -39,12 +39,8 @@ class Sighting:
     fetched: bool = False
 
 
-class Repository(Protocol):
-    """One source's repository: the remote, and the mirror of it."""
-
-    async def look(self, ref: Ref) -> Sighting:
-        """Asks the remote for the ref in one request; fetches only when the mirror lacks the commit."""
-        ...
+class Files(Protocol):
+    """A source's files at its commits."""
 
     async def changes(self, old_tree: str | None, new_tree: str) -> TreeDelta:
         """From one tree (hex id) to another; complete when `old_tree` is None or not in the mirror."""
@@ -56,6 +52,14 @@ class Repository(Protocol):
 
     async def read(self, content_ids: Iterable[bytes]) -> tuple[tuple[bytes, bytes], ...]:
         """(content id, content) in the order asked for."""
+        ...
+
+
+class Repository(Files, Protocol):
+    """One source's repository: the remote, and the mirror of it."""
+
+    async def look(self, ref: Ref) -> Sighting:
+        """Asks the remote for the ref in one request; fetches only when the mirror lacks the commit."""
         ...
 
     async def file(self, sha: str, path: str, limit: int) -> bytes | None:

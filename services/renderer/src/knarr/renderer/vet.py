@@ -19,6 +19,7 @@ from knarr.renderer.offline import Offline, Result
 from knarr.renderer.ports import FactsRead, Snapshot
 
 IMAGINARY_CLUSTER = "any-cluster"
+UNCHECKED_CODE = "KNR2410"  # a chart of a repository, where nothing is fetched
 
 
 async def rendered_offline(
@@ -54,7 +55,7 @@ def _app_findings(result: Result) -> Iterator[Finding]:
     for name, finished in result.finished.items():
         for found in finished.failures:
             # On a laptop no repository is asked: that says nothing about the app.
-            severity = Severity.NOTE if found.code == "KNR2410" else Severity.ERROR
+            severity = Severity.NOTE if found.code == UNCHECKED_CODE else Severity.ERROR
             yield Finding(severity=severity, failure=found, app=name)
         for found in finished.warnings:
             yield Finding(severity=Severity.WARNING, failure=found, app=name)

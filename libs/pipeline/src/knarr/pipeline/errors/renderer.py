@@ -311,7 +311,7 @@ ENTRIES: tuple[Entry, ...] = (
         "KNR2410",
         "The chart is not in the snapshot",
         "helm.chart, or a dependency in Chart.yaml, names a chart that the fetcher's lock of the commit does not hold.",
-        _KEPT + "Wait for the fetcher's next look. On a laptop nothing is fetched, so such an app is not checked.",
+        _KEPT + "Wait for the fetcher's next look. On a laptop such an app is checked only with --fetch-charts.",
     ),
     Entry(
         "KNR2411",
