@@ -21,6 +21,7 @@ from knarr.fetcher.adapters.openpgp import SequoiaOpenPgp
 from knarr.fetcher.core import oci
 from knarr.fetcher.core.address import AddressRules, checked_address
 from knarr.fetcher.core.chart_archive import ArchiveLimits, unpack_chart
+from knarr.fetcher.core.chart_dependencies import dependencies_in
 from knarr.fetcher.core.chart_index import offers_in
 from knarr.fetcher.core.chart_references import highest, reference_in, repository_url
 from knarr.fetcher.core.compare import entries_of
@@ -29,6 +30,7 @@ from knarr.fetcher.core.signers_file import read_signers
 from knarr.fetcher.core.sshsig import ARMOR, PinnedKey, pinned_key, signer
 from knarr.pipeline.chart_lock import ChartLock, ChartReference, LockedChart, lock_from_bytes, lock_to_bytes
 from knarr.pipeline.errors import CATALOGUE, KnarrError
+from knarr.pipeline.versions import satisfies
 from services.fetcher.tests.chart_servers import LAYER, chart, tar_gz
 
 EXAMPLES = int(os.environ.get("KNARR_FUZZ_EXAMPLES", "60"))
@@ -175,6 +177,20 @@ def test_references_in_app_files(data: bytes) -> None:
     if found is not None:
         numbered(lambda: repository_url(found, RULES))
         numbered(lambda: highest(["1.0.0", "nonsense", "v2"], found.version))
+
+
+CHART = b"name: web\nannotations: {knarr.dev/credentials: 'db=x'}\ndependencies: [{name: db, version: ^1, repository: 'https://x'}]\n"
+
+
+@BOUNDED
+@given(mutated(CHART) | st.binary(max_size=200), mutated(CHART) | st.just(b""))
+@example(b"dependencies: &a [*a]\n", b"")
+@example(b"dependencies: " + b"[" * 5_000, b"")
+def test_dependencies_of_charts(description: bytes, lock: bytes) -> None:
+    for reference in dependencies_in(description, lock, frozenset({"other"})):
+        numbered(lambda reference=reference: repository_url(reference, RULES))  # type: ignore[misc]
+        numbered(lambda reference=reference: highest(["1.0.0"], reference.version))  # type: ignore[misc]
+        satisfies(reference.locked, reference.version)
 
 
 @BOUNDED

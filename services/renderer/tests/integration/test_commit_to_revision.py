@@ -15,7 +15,7 @@ from knarr.bundle.sealing import MasterKey, content_key, seal, unseal
 from knarr.local.nats import NatsServer
 from knarr.messaging.blobs import get_sealed, put_sealed
 from knarr.messaging.broker import Broker, BrokerSettings
-from knarr.messaging.streams import BLOBS, REVISIONS, ensure_streams
+from knarr.messaging.streams import BLOBS, COMMITS, REVISIONS, ensure_streams
 from knarr.messaging.subjects import (
     commit_subject,
     facts_subject,
@@ -88,6 +88,16 @@ class Hub:
 
 @asynccontextmanager
 async def hub(nats: NatsServer, state: Path) -> AsyncIterator[Hub]:
+    async with Broker(BrokerSettings(urls=(nats.url,), name="test")) as broker:
+        await broker.wait_connected(10)
+        await ensure_streams(broker.jetstream())
+        async with replica(nats, state):
+            yield Hub(broker=broker)
+
+
+@asynccontextmanager
+async def replica(nats: NatsServer, state: Path) -> AsyncIterator[None]:
+    """A renderer of its own: own connection, own memory, own cache."""
     settings = Settings(
         nats_urls=(nats.url,),
         nkey_seed="",
@@ -99,15 +109,12 @@ async def hub(nats: NatsServer, state: Path) -> AsyncIterator[Hub]:
         allow_unconfined=False,
         limits=Limits(),
     )
-    async with Broker(BrokerSettings(urls=(nats.url,), name="test")) as broker:
-        await broker.wait_connected(10)
-        await ensure_streams(broker.jetstream())
-        renderer = asyncio.ensure_future(run(settings))
-        try:
-            yield Hub(broker=broker)
-        finally:
-            renderer.cancel()
-            await asyncio.gather(renderer, return_exceptions=True)
+    renderer = asyncio.ensure_future(run(settings))
+    try:
+        yield
+    finally:
+        renderer.cancel()
+        await asyncio.gather(renderer, return_exceptions=True)
 
 
 @pytest.fixture
@@ -347,3 +354,45 @@ async def test_a_snapshot_that_cannot_be_opened_concludes_nothing(running: Hub) 
     rendered = await running.closed(commit)
     assert (rendered.source_read, rendered.fleet_read, rendered.apps) == (False, False, ())
     assert rendered.failures[0].code == "KNR7004"
+
+
+async def test_replicas_share_the_commits_and_end_with_the_newest(
+    running: Hub, nats_server: NatsServer, tmp_path: Path
+) -> None:
+    """Two more renderers on the same durable consumer, one of which goes away in the midst of the work."""
+    fleet = {"fleet.yaml": FLEET, "clusters/c1.yaml": cluster("c1")}
+
+    async def push(numbers: range) -> Commit:
+        for n in numbers:
+            last = await running.commit({**fleet, **{f"app{i}/a.yaml": config_map(f"a{i}", str(n)) for i in range(8)}})
+        return last
+
+    async with replica(nats_server, tmp_path / "second"):
+        async with replica(nats_server, tmp_path / "third"):
+            await push(range(20))
+        last = await push(range(20, 40))
+        rendered = await running.closed(last)
+    assert rendered.commit == last
+    assert {a.outcome for a in rendered.apps} <= {AppOutcome.REVISION, AppOutcome.UNCHANGED}
+    for i in range(8):
+        revision = await running.revision(f"app{i}")
+        assert revision.commit is not None
+        assert await _value_of(running, revision) == "39"
+    consumer = await running.broker.jetstream().consumer_info(COMMITS, "renderer")
+    async with asyncio.timeout(30):
+        while consumer.num_pending or consumer.num_ack_pending:
+            await asyncio.sleep(0.05)
+            consumer = await running.broker.jetstream().consumer_info(COMMITS, "renderer")
+    after = await running.closed(await running.commit({**fleet, "app0/a.yaml": config_map("a0", "39")}))
+    assert {a.app for a in after.apps if a.outcome is AppOutcome.GONE} == {f"app{i}" for i in range(1, 8)}
+
+
+async def _value_of(running: Hub, revision: RevisionRendered) -> str:
+    (variant,) = revision.variants
+    assert variant.bundle is not None
+    ref = variant.bundle
+    data = await get_sealed(running.broker, BLOBS, "blob", ref.address, ref.chunk_count)
+    key = content_key(BUNDLE_KEY, ref.digest)
+    plain = unseal(data, key=key, address=ref.address, digest=ref.digest, plain_size=ref.plain_size)
+    (found,) = unpack(plain).objects
+    return str(found["data"]["v"])

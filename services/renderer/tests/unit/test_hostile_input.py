@@ -20,7 +20,9 @@ from knarr.renderer.core import jsonnet, kustomize
 from knarr.renderer.core.build import Surroundings, build
 from knarr.renderer.core.discover import FoundApp, Where, app_folders, read_app
 from knarr.renderer.core.documents import App, Cluster
+from knarr.renderer.core.expressions import rule_faults
 from knarr.renderer.core.fleet import document_reader, read_fleet
+from knarr.renderer.core.helm_needs import Source, needs_of
 from knarr.renderer.core.limits import Limits
 from knarr.renderer.core.matrix import ClusterIndex, place
 from knarr.renderer.core.parse import parse
@@ -165,6 +167,48 @@ def test_apps_charts_and_programs(app: dict[str, Any], chart: str, program: str)
     found = read_app(tree, "a", SourceName("fleet"), contents, LIMITS)
     jsonnet.program_of(tree, contents, LIMITS, "a", found.app or App())
     _specs(found, tree, contents)
+
+
+TOKENS = st.sampled_from([*"object . status ( ) [ ] 'x' == && || ! ? : has all x , 1 1.0 { }".split(), " ", "\n"])  # noqa: SIM905
+DEPENDENCIES = st.lists(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "name": WORDS | st.text(max_size=8) | st.just("db"),
+            "version": st.sampled_from(["^1", ">=1,<2", "", "x", 1.2]) | SCALARS,
+            "repository": st.sampled_from(["file://.", "file://../b", "file:///etc", "oci://x/y", "@a"]) | SCALARS,
+        },
+    )
+    | VALUES,
+    max_size=4,
+)
+
+
+@BOUNDED
+@given(DEPENDENCIES, DEPENDENCIES, st.binary(max_size=60))
+def test_dependencies_of_charts(own: list[Any], beside: list[Any], lock: bytes) -> None:
+    tree, contents = tree_of(
+        {
+            "a/Chart.yaml": dumped({"name": "a", "version": "1.0.0", "dependencies": own}),
+            "b/Chart.yaml": dumped({"name": "db", "version": "1.0.0", "dependencies": beside}),
+            "a/charts/db-1.0.0.tgz": b"",
+            ".knarr/charts.json": lock,
+        }
+    )
+    found = needs_of(Source(tree=tree, contents=contents, limits=LIMITS), "a")
+    assert all(f.code in CATALOGUE for f in found.failures)
+    assert all(m.at.startswith("a/charts/") for m in found.mounts)
+
+
+@BOUNDED
+@given(st.text(max_size=60) | st.lists(TOKENS).map("".join))
+def test_expressions_of_health_rules(text: str) -> None:
+    assert all(isinstance(fault, str) for fault in rule_faults([{"kind": "A", "healthy": text}, text]))
+
+
+def test_an_expression_nested_without_end_is_refused() -> None:
+    for text in ("(" * 900 + "1" + ")" * 900, "!" * 1_900 + "true", "[" * 1_000, "a." * 900 + "b"):
+        assert list(rule_faults([{"kind": "A", "healthy": text}])), text[:20]
 
 
 def _specs(found: FoundApp, tree: Tree, contents: Contents) -> None:

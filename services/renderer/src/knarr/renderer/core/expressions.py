@@ -7,6 +7,7 @@ it is no CEL, and that it asks for a name that no agent gives it.
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -32,6 +33,7 @@ _TYPES = frozenset(
         "uint",
     }
 )
+_LEVELS = 500
 _FIELDS = ("healthy", "failed", "message")
 
 
@@ -55,6 +57,8 @@ def _fault(expression: str) -> str:
         return "is no CEL" + (f": line {error.line}, column {error.column}" if error.line is not None else "")
     except RecursionError:
         return "is nested too deeply"
+    if _is_deep(tree):
+        return "is nested too deeply"
     names = {str(node.children[0]) for node in tree.find_data("ident")}
     bound = {name for node in tree.find_data("member_dot_arg") for name in _bound_by(node)}
     unknown = sorted(names - bound - _TYPES - {_SUBJECT})
@@ -62,6 +66,16 @@ def _fault(expression: str) -> str:
         return ""
     near = difflib.get_close_matches(unknown[0], [_SUBJECT, *bound], n=1)
     return f"asks for {unknown[0][:40]!r}" + (f"; did you mean {near[0]!r}?" if near else "; only `object` is given")
+
+
+def _is_deep(tree: Any) -> bool:
+    """Whether evaluating could meet Python's bound on recursion. Every pair of brackets adds about ten levels."""
+    level = [tree]
+    for _ in range(_LEVELS):
+        level = [child for node in level for child in getattr(node, "children", ())]
+        if not level:
+            return False
+    return True
 
 
 def _bound_by(node: Any) -> Iterator[str]:
@@ -75,4 +89,8 @@ def _bound_by(node: Any) -> Iterator[str]:
 def _environment() -> Any:
     import celpy
 
-    return celpy.Environment()
+    limit = sys.getrecursionlimit()
+    try:
+        return celpy.Environment()
+    finally:
+        sys.setrecursionlimit(limit)  # the library raises it for the whole process
