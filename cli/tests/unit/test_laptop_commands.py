@@ -93,7 +93,7 @@ def test_diff_masks_secrets_on_both_sides(shop: Path) -> None:
     done = invoke(diff, "HEAD", "--fleet", shop)
     assert "-  a: (masked, before)" in done.output
     assert "+  a: (masked, changed)" in done.output
-    assert "secret" not in done.output.replace("/Secret/", "").replace("kind: Secret", "")
+    assert "secret" not in done.output.replace("Secret default/s", "").replace("kind: Secret", "")
     assert "same" not in done.output
 
 
@@ -101,6 +101,28 @@ def test_a_cluster_that_leaves_is_detached_and_nothing_is_deleted_there(shop: Pa
     (shop / "clusters/dev-1.yaml").unlink()
     done = invoke(diff, "HEAD", "--fleet", shop)
     assert done.output == ("1 cluster detached, nothing is deleted there: dev-1\nNothing changes in any cluster.\n")
+
+
+def test_a_picture_asks_no_other_host_and_is_wide_enough(shop: Path, tmp_path: Path) -> None:
+    deployment = shop / "apps/checkout/base/deployment.yaml"
+    deployment.write_text(deployment.read_text().replace("8080", "9090"))
+    invoke(diff, "HEAD", "--fleet", shop, "--svg", tmp_path / "diff.svg")
+    picture = (tmp_path / "diff.svg").read_text().replace("&#160;", " ")
+    assert "url(http" not in picture
+    assert "Deployment.apps shop/checkout" in picture
+    assert "(prod-eu-1, prod-eu-2, prod-eu-3, prod-eu-4, prod-us-1, prod-us-2, prod-us-3, prod-us-4)" in picture
+
+
+def test_variants_that_lose_the_same_are_told_together(shop: Path) -> None:
+    (shop / "apps/checkout/base/service.yaml").unlink()
+    kustomization = shop / "apps/checkout/base/kustomization.yaml"
+    kustomization.write_text(kustomization.read_text().replace("  - service.yaml\n", ""))
+    loud = [x for x in invoke(diff, "HEAD", "--fleet", shop).output.splitlines() if x.startswith("!!")]
+    assert [line.partition(" (")[0] for line in loud] == [
+        "!! 12 objects WOULD BE DELETED, counted over clusters:",
+        "!! checkout, in 12 clusters",
+        "!!   - Service shop/checkout",
+    ]
 
 
 def test_an_unknown_commit_has_a_number(shop: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,18 @@ from knarr.cli.charts import ChartFetching, chart_options
 
 if TYPE_CHECKING:
     from knarr.renderer.core.compare import FleetChange
+    from knarr.renderer.diff import Line
+
+_WIDEST = 160
+_STYLES = {
+    "head": "bold",
+    "deletion": "bold white on red",
+    "created": "bold green",
+    "changed": "bold yellow",
+    "removed": "red",
+    "added": "green",
+    "place": "dim",
+}
 
 
 @click.command(
@@ -48,12 +61,11 @@ def diff(
     Clusters and apps touched, objects created, changed and deleted: one difference per distinct variant, Secrets
     masked, deletions first. Exit code 1 when something does not render: then the difference is not the whole one.
     """
-    from knarr.renderer.diff import as_text
+    from knarr.renderer.diff import lines_of
 
     charts = ChartFetching(wanted=fetch_charts, credentials=credentials)
     change, whole = asyncio.run(_changed(before, after, fleet, sources, charts))
-    text = as_text(change, bodies=not summary)
-    _show(text, svg)
+    _show(list(lines_of(change, bodies=not summary)), svg)
     if fail_on_deletion and change.deletions:
         sys.exit(3)
     if not whole:
@@ -78,28 +90,21 @@ async def _changed(
     return compared(was, becomes), not missing
 
 
-def _show(text: str, svg: Path | None) -> None:
+def _show(lines: list[Line], svg: Path | None) -> None:
     if svg is None and not sys.stdout.isatty():
-        click.echo(text, nl=False)
+        click.echo("".join(f"{text}\n" for _, text in lines), nl=False)
         return
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(record=svg is not None, highlight=False, width=None if svg is None else 120, soft_wrap=True)
-    for line in text.splitlines():
-        console.print(Text(line, style=_style(line)))
+    width = min(_WIDEST, max(len(text) for _, text in lines) + 1) if svg is not None else None
+    console = Console(record=svg is not None, highlight=False, width=width, soft_wrap=svg is None)
+    for kind, text in lines:
+        console.print(Text(text, style=_STYLES.get(kind.value, "")))
     if svg is not None:
-        console.save_svg(str(svg), title="knarr diff")
+        svg.write_text(_without_addresses(console.export_svg(title="knarr diff")))
 
 
-def _style(line: str) -> str:
-    bare = line.strip()
-    if line.startswith("!!"):
-        return "bold white on red"
-    if bare.startswith("-"):
-        return "red"
-    if bare.startswith("+"):
-        return "green"
-    if bare.startswith("~"):
-        return "yellow"
-    return "dim" if bare.startswith("@@") else ""
+def _without_addresses(picture: str) -> str:
+    """A picture in a pull request must not make its readers ask another host for a font."""
+    return re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from knarr.cli.tables import clean
-from knarr.pipeline.names import split_object_id
+from knarr.pipeline.names import object_words
 
 _MARKS = {
     "create": ("+", "green"),
@@ -46,18 +46,8 @@ _ACTS = tuple(action for action in _MARKS if action not in ("unchanged", "wait")
 
 def _step(step: dict[str, Any]) -> list[str]:
     mark, colour = _MARKS.get(step["action"], ("?", None))
-    text = f"  {mark} {clean(step['action']):<9} {_name(step['object'])}"
+    text = f"  {mark} {clean(step['action']):<9} {clean(object_words(step['object']))}"
     if step["reason"]:
         text += f"  ({clean(step['reason'])})"
     lines = [click.style(text, fg=colour, bold=step["action"] in _DELETES)]
     return lines + [f"      {clean(difference)}" for difference in step["differences"]]
-
-
-def _name(identity: str) -> str:
-    """`Deployment.apps shop/web`."""
-    try:
-        group, kind, namespace, name = split_object_id(identity)
-    except ValueError:
-        return clean(identity)
-    whole = f"{kind}.{group}" if group else kind
-    return clean(f"{whole} {namespace}/{name}" if namespace else f"{whole} {name}")

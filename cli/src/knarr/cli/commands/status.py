@@ -12,6 +12,7 @@ import click
 
 from knarr.cli.api import Api, find_api
 from knarr.cli.tables import Column, Row, age, clean, counts, show, span, standing
+from knarr.pipeline.names import object_words
 
 _KINDS = ("clusters", "apps", "commits", "revisions", "sources", "events")
 _WITHOUT_ONE = ("sources", "events")
@@ -142,7 +143,7 @@ def _losses(revision: Row) -> list[str]:
     for loss in revision["losses"]:
         where = clean(", ".join(loss["clusters"]))
         lines.append(f"      in {where}: {loss['object_count']} of {loss['objects_before']} objects")
-        lines += [f"        - {clean(name)}" for name in loss["objects"]]
+        lines += [f"        - {clean(object_words(name))}" for name in loss["objects"]]
     return lines
 
 

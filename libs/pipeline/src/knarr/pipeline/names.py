@@ -55,3 +55,13 @@ def split_object_id(identity: str) -> tuple[str, str, str, str]:
     """(group, kind, namespace, name) of an object id."""
     group, kind, namespace, name = identity.split("/", 3)
     return group, kind, namespace, name
+
+
+def object_words(identity: str) -> str:
+    """An object id for people, as kubectl writes it: `Deployment.apps shop/web`. Other texts stay as they are."""
+    parts = identity.split("/", 3)
+    if len(parts) < 4:
+        return identity
+    group, kind, namespace, name = parts
+    whole = f"{kind}.{group}" if group else kind
+    return f"{whole} {namespace}/{name}" if namespace else f"{whole} {name}"

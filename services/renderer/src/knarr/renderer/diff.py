@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from enum import Enum
 
 from knarr.pipeline.digest import short
+from knarr.pipeline.names import object_words
 from knarr.renderer.core.compare import FleetChange, VariantChange, compare
 from knarr.renderer.offline import Result
 
@@ -31,43 +33,76 @@ def diff(before: Result, after: Result) -> FleetChange:
     return replace(compare(was, becomes, {**before.plain, **after.plain}), detached=detached)
 
 
+class Kind(Enum):
+    """What a line tells, for whoever colours it."""
+
+    HEAD = "head"
+    DELETION = "deletion"
+    CREATED = "created"
+    CHANGED = "changed"
+    REMOVED_LINE = "removed"
+    ADDED_LINE = "added"
+    PLACE = "place"
+    CONTEXT = "context"
+
+
+Line = tuple[Kind, str]
+_SIGNS = {"-": Kind.REMOVED_LINE, "+": Kind.ADDED_LINE, "@": Kind.PLACE}
+
+
 def as_text(change: FleetChange, *, bodies: bool = True) -> str:
     """For people: deletions first and loud, one difference per distinct variant."""
-    return "".join(f"{line}\n" for line in _lines(change, bodies=bodies))
+    return "".join(f"{text}\n" for _, text in lines_of(change, bodies=bodies))
 
 
-def _lines(change: FleetChange, *, bodies: bool) -> Iterator[str]:
+def lines_of(change: FleetChange, *, bodies: bool = True) -> Iterator[Line]:
+    """The same, a line at a time."""
     if change.detached:
-        yield f"{_count(len(change.detached), 'cluster')} detached, nothing is deleted there: {_names(change.detached)}"
+        gone = _count(len(change.detached), "cluster")
+        yield Kind.HEAD, f"{gone} detached, nothing is deleted there: {_names(change.detached)}"
     if not change.variants:
-        yield "Nothing changes in any cluster."
+        yield Kind.HEAD, "Nothing changes in any cluster."
         return
     apps = {v.app for v in change.variants}
     total = max(change.clusters_before, change.clusters_after)
-    yield f"{len(change.clusters)} of {total} clusters change, in {_count(len(apps), 'app')}."
+    yield Kind.HEAD, f"{len(change.clusters)} of {total} clusters change, in {_count(len(apps), 'app')}."
     if change.deletions:
-        yield f"!! {_count(change.deletions, 'object')} WOULD BE DELETED, counted over clusters:"
-        for variant in (v for v in change.variants if v.deleted):
-            yield f"!! {variant.app}, in {_count(len(variant.clusters), 'cluster')} ({_names(variant.clusters)}):"
-            yield from (f"!!   - {identity}" for identity in variant.deleted)
+        yield Kind.DELETION, f"!! {_count(change.deletions, 'object')} WOULD BE DELETED, counted over clusters:"
+        yield from _deletions(change)
     for variant in change.variants:
-        yield ""
+        yield Kind.CONTEXT, ""
         yield from _variant_lines(variant, bodies=bodies)
 
 
-def _variant_lines(variant: VariantChange, *, bodies: bool) -> Iterator[str]:
+def _deletions(change: FleetChange) -> Iterator[Line]:
+    """Variants of an app that lose the same objects are told together."""
+    together: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for variant in change.variants:
+        if variant.deleted:
+            together.setdefault((variant.app, variant.deleted), []).extend(variant.clusters)
+    for (app, deleted), clusters in together.items():
+        yield Kind.DELETION, f"!! {app}, in {_count(len(clusters), 'cluster')} ({_names(tuple(sorted(clusters)))}):"
+        yield from ((Kind.DELETION, f"!!   - {object_words(identity)}") for identity in deleted)
+
+
+def _variant_lines(variant: VariantChange, *, bodies: bool) -> Iterator[Line]:
     moves = " -> ".join(short(digest) if digest else "nothing" for digest in (variant.before, variant.after))
-    yield f"{variant.app}: {_count(len(variant.clusters), 'cluster')} ({_names(variant.clusters)})  {moves}"
-    counts = f"{len(variant.deleted)} deleted, {len(variant.created)} created, {len(variant.changed)} changed"
-    yield f"  {counts}"
+    yield Kind.HEAD, f"{variant.app}: {_count(len(variant.clusters), 'cluster')} ({_names(variant.clusters)})"
+    counts = ((variant.deleted, "deleted"), (variant.created, "created"), (variant.changed, "changed"))
+    told = ", ".join(f"{len(objects)} {word}" for objects, word in counts if objects)
+    yield Kind.CONTEXT, f"  {told or 'no object changes'}; bundle {moves}"
     if variant.header:
-        yield "  ~ the app's own policy"
-        yield from (f"      {line}" for line in variant.header)
-    for sign, changes in (("+", variant.created), ("~", variant.changed)):
+        yield Kind.CHANGED, "  ~ the app's own policy"
+        yield from (_body(line) for line in variant.header)
+    for kind, sign, changes in ((Kind.CREATED, "+", variant.created), (Kind.CHANGED, "~", variant.changed)):
         for changed in changes:
-            yield f"  {sign} {changed.object_id}"
+            yield kind, f"  {sign} {object_words(changed.object_id)}"
             if bodies:
-                yield from (f"      {line}" for line in changed.lines)
+                yield from (_body(line) for line in changed.lines)
+
+
+def _body(line: str) -> Line:
+    return _SIGNS.get(line[:1], Kind.CONTEXT), f"      {line}"
 
 
 def _placed(result: Result) -> dict[str, dict[str, bytes]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from knarr.pipeline.decision import AppDecision, AppVerdict, AssignedVariant, HeldReason, Loss
 from knarr.pipeline.failure import Failure
+from knarr.pipeline.names import object_words
 from knarr.rollout.core.claims import Clash, clashes, gained_by_others
 from knarr.rollout.core.guard import Change, GuardSettings, losses, lost_objects, reasons_to_hold
 from knarr.rollout.core.moves import Move, changes_of, moves_to
@@ -214,7 +215,7 @@ def _clash_failure(clash: Clash) -> Failure:
     where = ", ".join(clash.clusters[:3]) + ("…" if len(clash.clusters) > 3 else "")
     return Failure(
         code="KNR3010",
-        message=f"app {clash.app} claims {clash.object_id}, which app {clash.holder} holds in {where}",
+        message=f"app {clash.app} claims {object_words(clash.object_id)}, which app {clash.holder} holds in {where}",
         object_id=clash.object_id,
         next_step=f"Remove the object from one of {clash.app} and {clash.holder}, or move it in one commit.",
     )
