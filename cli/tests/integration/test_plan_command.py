@@ -36,11 +36,12 @@ async def test_a_plan_tells_what_another_revision_would_do_and_changes_nothing(p
         await until("the second commit", lambda: healthy_on(second))
 
         told = await _plan(options.state, "sim-1")
-        assert told.exit_code == 0, told.output
+        assert told.exit_code == 0, (told.output, told.exception)
         assert told.output.startswith(person.namespace)
         assert "nothing to do (1 unchanged)" in told.output
 
         back = await _plan(options.state, "sim-1", person.namespace, "--revision", revision, "-o", "json")
+        assert back.exit_code == 0, (back.output, back.exception)
         (found,) = json.loads(back.output)
         assert [(s["action"], s["object"]) for s in found["steps"] if s["action"] != "wait"] == [
             ("configure", f"/ConfigMap/{person.namespace}/settings")

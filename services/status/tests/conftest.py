@@ -34,6 +34,7 @@ from knarr.pipeline.revision import (
     FleetCluster,
     Index,
     IndexedObject,
+    OriginEntry,
     RenderedApp,
     RenderFailed,
     RevisionRendered,
@@ -117,7 +118,15 @@ class Story:
         objects = tuple(IndexedObject(object_id=i, protected="/Namespace/" in i) for i in ids)
         return RevisionRendered(
             app=app, revision=digest(f"{app}{commit.sha}").hex(), commit=commit, fleet_commit=commit,
-            variants=(Variant(bundle=BundleRef(digest=bundle, object_count=len(ids)), clusters=targets),),
+            variants=(
+                Variant(
+                    bundle=BundleRef(digest=bundle, object_count=len(ids)),
+                    clusters=targets,
+                    origins=tuple(
+                        OriginEntry(object_id=name, origin=f"apps/{app}/all.yaml:{n}") for n, name in enumerate(ids)
+                    ),
+                ),
+            ),
             indexes=(Index(digest=bundle, objects=objects),), rendered_at_ms=time.time_ns() // 1_000_000,
             path=f"apps/{app}",
         )  # fmt: skip

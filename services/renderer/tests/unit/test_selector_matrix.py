@@ -53,18 +53,34 @@ def test_operators_mean_what_kubernetes_means(expression: Any, labels: dict[str,
     assert selector_of({"matchExpressions": [expression]}).matches(labels) is matches
 
 
-@given(st.lists(LABELS, max_size=12), st.lists(SELECTORS, min_size=1, max_size=4))
+TARGETS = st.builds(
+    lambda selector, group, names: Target(selector=selector, group=group, clusters=tuple(sorted(names))),
+    SELECTORS,
+    st.sampled_from(["", "", "few", "many"]),
+    st.sets(st.sampled_from(["c0", "c1", "c2"]), max_size=2),
+)
+
+
+@given(st.lists(LABELS, min_size=3, max_size=12), st.lists(TARGETS, min_size=1, max_size=4), SELECTORS, SELECTORS)
 def test_every_cluster_is_placed_once_by_the_first_target_or_said_to_be_unmatched(
-    labels: list[dict[str, str]], selectors: list[Selector]
+    labels: list[dict[str, str]], targets: list[Target], few: Selector, many: Selector
 ) -> None:
-    members = clusters(labels)
-    app = App(targets=tuple(Target(selector=s) for s in selectors))
-    matrix = place(app, ClusterIndex(members), {})
+    """A target takes a cluster by its selector, its group and its names: by all that it gives."""
+    members, groups = clusters(labels), {"few": few, "many": many}
+    matrix = place(App(targets=tuple(targets)), ClusterIndex(members), groups)
+
+    def first(cluster: Cluster) -> int | None:
+        for i, target in enumerate(targets):
+            in_group = not target.group or groups[target.group].matches(cluster.labels)
+            named = not target.clusters or cluster.name in target.clusters
+            if target.selector.matches(cluster.labels) and in_group and named:
+                return i
+        return None
+
     placed = {c.name: p.index for p in matrix.placements for c in p.clusters}
-    for cluster in members:
-        first = next((i for i, s in enumerate(selectors) if s.matches(cluster.labels)), None)
-        assert placed.get(cluster.name) == first
-    assert {c.name for c in matrix.unmatched} == {c.name for c in members} - set(placed)
+    assert placed == {c.name: i for c in members if (i := first(c)) is not None}
+    assert {c.name for c in matrix.unmatched} == {c.name for c in members if first(c) is None}
+    assert sum(len(p.clusters) for p in matrix.placements) + len(matrix.unmatched) == len(members)
 
 
 def test_names_and_selector_must_both_hold() -> None:

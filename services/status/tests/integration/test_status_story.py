@@ -9,7 +9,7 @@ from typing import Any
 from knarr.messaging.envelope import from_wire
 from knarr.pipeline.decision import AppDecision, AppVerdict, Command, CommandVerb, EventRecorded
 from knarr.pipeline.failure import Failure
-from knarr.pipeline.report import AppState, Transition
+from knarr.pipeline.report import AppState, DriftEntry, ObjectHealth, Transition
 from knarr.pipeline.revision import ClusterFacts
 
 SHOP = [f"apps/Deployment/shop/{n}" for n in "abcde"] + [f"/Service/shop/{n}" for n in "abcdefghij"]
@@ -56,6 +56,31 @@ async def test_a_commit_becomes_healthy_and_which_commit_is_where(hub: Any, stor
     assert [c["name"] for c in on["items"]] == ["dev-1", "dev-2"]
     told = await hub.get("explain", cluster="prod-1", app="web")
     assert "its agent has not seen it yet" in told["sentence"]
+
+
+async def test_what_is_said_of_an_object_names_its_line_in_git(hub: Any, story: Any) -> None:
+    await _first_release(hub, story)
+    commit = await story.commit("Shop: another image")
+    made = await story.render(commit, {"shop": [*SHOP[3:], *SHOP[:3]]}, unchanged=["web"])
+    await story.assign(commit, made)
+    await story.report(
+        "dev-1",
+        "shop",
+        AppState.FAILED,
+        failures=(Failure(code="KNR4020", message="the API refuses it", object_id=SHOP[3]),),
+        unhealthy=(ObjectHealth(object_id=SHOP[0], status="InProgress", message="1 of 2 ready"),),
+        drift=(DriftEntry(object_id="/ConfigMap/shop/nobody-knows", at_ms=1),),
+    )
+
+    def told(cluster: Any) -> bool:
+        return any(p["failures"] for p in cluster["placements"])
+
+    (shop,) = [p for p in (await hub.until("clusters/dev-1", told))["placements"] if p["app"] == "shop"]
+    assert shop["failures"][0]["origin"] == "apps/shop/all.yaml:0"
+    assert shop["unhealthy"][0]["origin"] == "apps/shop/all.yaml:12"
+    assert shop["drift"][0]["origin"] == ""
+    sentence = (await hub.get("explain", cluster="dev-1", app="shop"))["sentence"]
+    assert "the API refuses it (apps/shop/all.yaml:0)" in sentence
 
 
 async def test_a_held_revision_stays_held_until_approved(hub: Any, story: Any) -> None:

@@ -153,7 +153,10 @@ def _short(commit: dict[str, Any] | None) -> str:
 
 def _failure(row: Row) -> str:
     failures = row.get("failures") or row.get("render_failures") or row.get("decision_failures") or []
-    return f"{failures[0]['code']} {failures[0]['message'][:70]}" if failures else row.get("message", "")[:80]
+    if not failures:
+        return str(row.get("message", ""))[:80]
+    place = f" ({failures[0]['origin']})" if failures[0].get("origin") else ""
+    return f"{failures[0]['code']} {failures[0]['message'][:70]}{place}"
 
 
 def _took(row: Row) -> str:

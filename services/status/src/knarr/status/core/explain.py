@@ -191,7 +191,11 @@ def _no(sentence: str, code: str = "") -> Explanation:
 
 
 def _first(failures: Failures) -> str:
-    return str(failures[0]["message"]) if failures else ""
+    """The first failure's message, with its place in Git."""
+    if not failures:
+        return ""
+    origin = failures[0].get("origin")
+    return str(failures[0]["message"]).rstrip(".") + (f" ({origin})" if origin else "")
 
 
 def _code(failures: Failures) -> str:

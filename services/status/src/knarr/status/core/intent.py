@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from knarr.pipeline.decision import AppDecision, AppVerdict, Loss, RolloutDecided
 from knarr.pipeline.names import is_dns_label
-from knarr.pipeline.revision import CommitRendered, Index, RenderedApp, RevisionRendered
+from knarr.pipeline.revision import CommitRendered, Index, RenderedApp, RevisionRendered, Variant
 from knarr.pipeline.snapshot import Commit
 from knarr.status.core.position import Position
 from knarr.status.core.projection import as_json, failures_json
@@ -52,15 +52,19 @@ def revision_row(message: RevisionRendered) -> RevisionRow:
 
 def variant_rows(message: RevisionRendered) -> tuple[VariantRow, ...]:
     """Clusters grouped by bundle, one row per digest."""
-    grouped: dict[bytes, tuple[int, set[str]]] = {}
+    grouped: dict[bytes, tuple[Variant, set[str]]] = {}
     for variant in message.variants:
-        if variant.bundle is None:
-            continue
-        _, clusters = grouped.setdefault(variant.bundle.digest, (variant.bundle.object_count, set()))
-        clusters.update(variant.clusters)
+        if variant.bundle is not None:
+            _, clusters = grouped.setdefault(variant.bundle.digest, (variant, set()))
+            clusters.update(variant.clusters)
     return tuple(
-        VariantRow(digest=digest, object_count=count, clusters=tuple(sorted(clusters)))
-        for digest, (count, clusters) in sorted(grouped.items())
+        VariantRow(
+            digest=digest,
+            object_count=variant.bundle.object_count if variant.bundle else 0,
+            clusters=tuple(sorted(clusters)),
+            origins_json=as_json({clean(o.object_id, 600): clean(o.origin, 600) for o in variant.origins}),
+        )
+        for digest, (variant, clusters) in sorted(grouped.items())
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from knarr.status.core.explain import Question
 from knarr.status.core.standing import Standing
+from knarr.status.core.view import located
 
 Row = Mapping[str, Any]
 
@@ -52,5 +53,5 @@ def _of_placement(row: Row) -> dict[str, Any]:
         "assigned_at_ms": row["assigned_at_ms"],
         "since_at_ms": row["healthy_at_ms"] if standing is Standing.HEALTHY else row["reached_at_ms"],
         "message": row["message"],
-        "failures": row["failures"],
+        "failures": located(row["failures"], row["origins"]),
     }

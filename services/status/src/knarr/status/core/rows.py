@@ -118,11 +118,12 @@ class RevisionRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantRow:
-    """Clusters of a revision that share one bundle."""
+    """Clusters of a revision that share one bundle. `origins_json`: object id → file and line in Git."""
 
     digest: bytes
     object_count: int
     clusters: tuple[str, ...]
+    origins_json: str = "{}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,13 +76,19 @@ def placement(row: Row) -> Document:
         "agent_applied_at_ms": row["applied_at_ms"],
         "object_count": row["object_count"],
         "counts": row["counts"],
-        "failures": row["failures"],
-        "unhealthy": row["unhealthy"],
-        "drift": row["drift"],
-        "adoptions": row["adoptions"],
+        "failures": located(row["failures"], row["origins"]),
+        "unhealthy": located(row["unhealthy"], row["origins"]),
+        "drift": located(row["drift"], row["origins"]),
+        "adoptions": located(row["adoptions"], row["origins"]),
         "held_digests": row["held_digests"],
         "trace_id": trace_id(row["traceparent"]),
     }
+
+
+def located(entries: Sequence[Document], origins: Mapping[str, str] | None) -> list[Document]:
+    """What is said of objects, each with its file and line in Git where that is known."""
+    known = origins or {}
+    return [{**e, "origin": e.get("origin") or known.get(e.get("object", ""), "")} for e in entries]
 
 
 def trace_id(traceparent: str) -> str | None:

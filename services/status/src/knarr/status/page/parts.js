@@ -27,11 +27,15 @@ export function OutLink({ url, sha, text }) {
   const href = sha ? commitLink(url, sha) : safeLink(url);
   return href ? html`<a href=${href} target="_blank" rel="noopener noreferrer">${text}</a>` : null;
 }
+// File and line in Git, where they are known.
+export function Origin({ of }) {
+  return of.origin ? html` <code class="dim">${of.origin}</code>` : null;
+}
 export function Failures({ failures }) {
   if (!failures?.length) return null;
   return html`<ul class="failures">${failures.map((f) => html`<li>
     <b class="code">${f.code}</b> ${f.message}
-    ${f.origin ? html` <code class="dim">${f.origin}</code>` : null}
+    <${Origin} of=${f} />
     ${f.next_step ? html`<div class="next">${f.next_step}</div>` : null}</li>`)}</ul>`;
 }
 export function Wrong({ problem }) {

@@ -50,7 +50,7 @@ class PostgresIntent:
                 )  # fmt: skip
                 await connection.executemany(
                     statement("insert_variant"),
-                    [(revision.revision, v.digest, v.object_count, list(v.clusters)) for v in variants],
+                    [(revision.revision, v.digest, v.object_count, list(v.clusters), v.origins_json) for v in variants],
                 )
                 await connection.executemany(
                     statement("insert_bundle"),

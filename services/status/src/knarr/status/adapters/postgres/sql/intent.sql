@@ -74,7 +74,7 @@ insert into status.commit_app (source, number, app, outcome, revision, code) val
 on conflict do nothing
 
 -- name: insert_variant
-insert into status.variant (revision, digest, object_count, clusters) values ($1, $2, $3, $4)
+insert into status.variant (revision, digest, object_count, clusters, origins) values ($1, $2, $3, $4, $5)
 on conflict do nothing
 
 -- name: insert_bundle

@@ -55,13 +55,14 @@ order by c.name
 limit $11
 
 -- name: placements
--- With the newest revision that names the digest which the cluster reports, and the newest commit that names it.
+-- With the newest revision that names the digest which the cluster reports, and the newest commit that names it; and
+-- where in Git the objects lie of which something is said, by the bundle that is assigned, else by the one reported.
 select p.cluster, p.app, p.state, p.digest, p.generation, p.since_ms, p.applied_at_ms, p.message, p.failures,
     p.unhealthy, p.drift, p.adoptions, p.counts, p.object_count, p.held_digests, p.heard_at_ms, p.reached_at_ms,
     p.healthy_at_ms, p.assigned_digest, p.assigned_generation, p.assigned_revision, p.assigned_at_ms,
     case when c.silent then 6 else p.standing end as standing, c.silent, p.traceparent,
     r.revision, r.source, r.commit_number as made_number, r.commit_sha as made_sha, n.number as commit_number,
-    n.sha as commit_sha, n.subject as commit_subject
+    n.sha as commit_sha, n.subject as commit_subject, o.origins
 from status.placement p
 join status.cluster c on c.name = p.cluster
 left join lateral (
@@ -75,6 +76,16 @@ left join lateral (
     from status.commit_app a join status.commit k on k.source = a.source and k.number = a.number
     where a.revision = r.revision and a.source = r.source order by k.number desc limit 1
 ) n on true
+left join lateral (
+    select jsonb_object_agg(e.said ->> 'object', x.origins ->> (e.said ->> 'object')) as origins
+    from jsonb_array_elements(p.failures || p.unhealthy || p.drift || p.adoptions) as e(said)
+    cross join lateral (
+        select v.origins
+        from status.variant v join status.revision m using (revision)
+        where v.digest in (p.assigned_digest, p.digest) and m.app = p.app and v.origins ? (e.said ->> 'object')
+        order by v.digest is not distinct from p.assigned_digest desc, m.commit_number desc, m.fleet_number desc limit 1
+    ) x
+) o on true
 where ($1::text[] is null or p.cluster = any($1)) and ($2::text is null or p.app = $2) and p.standing <> 0
     and ($3::text is null or (p.cluster, p.app) > ($3, $4))
     and ($6::int[] is null or (case when c.silent then 6 else p.standing end) = any($6))
