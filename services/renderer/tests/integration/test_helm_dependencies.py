@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import io
+import tarfile
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -160,3 +162,51 @@ async def test_a_chart_without_what_it_needs_is_refused(
     result = await rendered(renderer, tmp_path / "a", files)
     assert code in codes(result)
     assert AppName("web") not in result.revisions
+
+
+def packed(*entries: tarfile.TarInfo) -> bytes:
+    """A subchart's archive with `entries` beside its Chart.yaml; regular ones are full of zeros."""
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w:gz", compresslevel=1) as tar:
+        described = b"apiVersion: v2\nname: db\nversion: 1.0.0\n"
+        for info in (entry("db/Chart.yaml", len(described)), *entries):
+            body = described if info.name == "db/Chart.yaml" else bytes(info.size)
+            tar.addfile(info, io.BytesIO(body))
+    return raw.getvalue()
+
+
+def entry(name: str, size: int = 0, *, link: str = "") -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.size, info.linkname = size, link
+    info.type = tarfile.SYMTYPE if link else tarfile.REGTYPE
+    return info
+
+
+@pytest.mark.parametrize(
+    "archive",
+    [
+        pytest.param(lambda: packed(entry("db/big", 150 << 20)), id="a bomb"),
+        pytest.param(lambda: packed(entry("db/../../etc/evil.yaml", 4)), id="a path that climbs"),
+        pytest.param(lambda: b"\x1f\x8b" + bytes(100), id="no archive"),
+    ],
+)
+async def test_a_hostile_packed_subchart_is_refused_and_the_renderer_lives_on(
+    renderer: Offline, tmp_path: Path, archive: Callable[[], bytes]
+) -> None:
+    charts = tmp_path / "a/web/charts"
+    charts.mkdir(parents=True)
+    (charts / "db-1.0.0.tgz").write_bytes(archive())
+    hostile = await rendered(renderer, tmp_path / "a", {"web/Chart.yaml": parent("- {name: db, version: ^1}")})
+    assert codes(hostile) == ["KNR2401"]
+    (charts / "db-1.0.0.tgz").write_bytes(packed())
+    healed = await renderer.render({FLEET_SOURCE: folder_snapshot(tmp_path / "a", FLEET_SOURCE)})
+    assert codes(healed) == []
+
+
+async def test_a_link_in_a_packed_subchart_shows_no_file(renderer: Offline, tmp_path: Path) -> None:
+    charts = tmp_path / "a/web/charts"
+    charts.mkdir(parents=True)
+    (charts / "db-1.0.0.tgz").write_bytes(packed(entry("db/templates/a.yaml", link="/etc/passwd")))
+    result = await rendered(renderer, tmp_path / "a", {"web/Chart.yaml": parent("- {name: db, version: ^1}")})
+    assert all(b"root:" not in plain for plain in result.plain.values())
+    assert all("root:" not in f.message for f in result.finished[AppName("web")].failures)
