@@ -58,10 +58,6 @@ class Hub:
         """Where a Git host posts its pushes for the fleet's source."""
         return f"http://127.0.0.1:{self.ports['fetcher']}/webhook/fleet"
 
-    def admit(self, clusters: tuple[str, ...]) -> None:
-        """Lets exactly these clusters' agents in; who is still allowed stays connected."""
-        self.nats.reload(_accounts(self.identity, clusters))
-
 
 @asynccontextmanager
 async def running_hub(place: Place, identity: Identity, options: HubOptions, say: Say) -> AsyncIterator[Hub]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from knarr.agent.core.objects import Kind, Seen, ref_of, version_number
+from knarr.agent.core.objects import Kind, Seen, version_number
 from knarr.agent.judge import Judge
 from knarr.agent.ports import EventType, Reading, Selection, WatchExpired
 from knarr.pipeline.errors import KnarrError, retryable
@@ -74,11 +74,6 @@ class Observer:
         watched = self._kinds.get(Kind(group, kind))
         if watched is not None:
             _keep_newer(watched, identity, seen)
-
-    def is_watched(self, kind: Kind) -> bool:
-        """Whether what is not seen of this kind is known not to be there."""
-        watched = self._kinds.get(kind)
-        return watched is not None and watched.ready.is_set() and watched.trouble is None
 
     @property
     def object_count(self) -> int:
@@ -176,8 +171,3 @@ def _identity(kind: Kind, found: Mapping[str, Any]) -> ObjectId:
     metadata = found.get("metadata") or {}
     made = object_id(kind.group, kind.kind, str(metadata.get("namespace") or ""), str(metadata.get("name") or ""))
     return ObjectId(sys.intern(made))
-
-
-def same_object(manifest: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
-    """Whether two documents name one object."""
-    return ref_of(manifest).id == ref_of(found).id

@@ -80,11 +80,6 @@ class Publisher:
         """How many apps have a report that was not acknowledged yet."""
         return len(self._waiting)
 
-    @property
-    def drained(self) -> bool:
-        """Whether everything was acknowledged."""
-        return not self._waiting and not self._plans and not self._cluster_due
-
     async def run(self) -> None:
         """Sends until cancelled."""
         pause = 0.2

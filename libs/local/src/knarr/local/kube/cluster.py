@@ -87,10 +87,6 @@ class KubeCluster:
         """Start it on its port, with its keys and its state as they were."""
         await self._api_server.start()
 
-    async def stop_api_server(self, *, grace_seconds: float = 15.0) -> None:
-        """End it in order; clients see closed connections."""
-        await self._api_server.process.stop(grace_seconds=grace_seconds)
-
     async def kill_api_server(self) -> None:
         """SIGKILL it; clients see reset connections."""
         await self._api_server.process.kill()

@@ -77,11 +77,6 @@ class KubeFleet:
             ]
         return [task.result() for task in tasks]
 
-    async def stop_cluster(self, name: str) -> None:
-        """Stop one cluster; its state stays."""
-        cluster = self.clusters.pop(name)
-        await (cluster.kill() if self._disposable else cluster.stop())
-
 
 async def _build(*names: str) -> None:
     for name in names:

@@ -34,10 +34,6 @@ class Survey:
     apps: Mapping[AppName, FoundApp] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
 
-    def of_source(self, source: SourceName) -> tuple[FoundApp, ...]:
-        """The apps that lie in `source`."""
-        return tuple(a for a in self.apps.values() if a.source == source)
-
 
 def survey(
     fleet: FleetView,

@@ -39,11 +39,6 @@ class Database:
         async with self.connection() as connection, connection.transaction():
             yield connection
 
-    async def ping(self) -> None:
-        """Retryable (KNR5003) when the database cannot be asked."""
-        async with self.connection() as connection:
-            await connection.fetchval("select 1")
-
 
 @asynccontextmanager
 async def open_database(dsn: str, connections: int = 8) -> AsyncIterator[Database]:
