@@ -1,4 +1,4 @@
-"""Versions of charts and ranges of them, as Chart.yaml and knarr.yaml write them."""
+"""Versions of charts and tags, and ranges of them, as Chart.yaml, knarr.yaml and fleet.yaml write them."""
 
 from __future__ import annotations
 

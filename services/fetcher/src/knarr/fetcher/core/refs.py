@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
-from semantic_version import NpmSpec, Version  # type: ignore[import-untyped]
-
 from knarr.fetcher.core.source import Ref, RefKind
 from knarr.pipeline.errors import rejected
+from knarr.pipeline.versions import range_of, version_of
 
 _SHA = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _PEELED = "^{}"
@@ -58,7 +57,7 @@ def check_ref(ref: Ref) -> str:
         case RefKind.COMMIT:
             return "" if _SHA.fullmatch(ref.value) else "a commit is given by its full id, lower-case hex"
         case RefKind.SEMVER:
-            return "" if _range(ref.value) else f"{ref.value[:60]!r} is not a semver range"
+            return "" if range_of(ref.value) else f"{ref.value[:60]!r} is not a semver range"
     assert_never(ref.kind)
 
 
@@ -97,29 +96,17 @@ def _named(refs: dict[str, RemoteRef], name: str, missing: str) -> Target:
 
 
 def _highest(refs: dict[str, RemoteRef], wanted: str) -> Target:
-    accepts = _range(wanted)
+    accepts = range_of(wanted)
     if accepts is None:
         raise rejected("KNR1003", f"{wanted[:60]!r} is not a semver range")
-    versions = [(v, n) for n in refs if _is_tag(n) and (v := _version(n)) is not None and v in accepts]
+    versions = [
+        (v, n) for n in refs if _is_tag(n) and (v := version_of(n.removeprefix(_TAGS))) is not None and v in accepts
+    ]
     if not versions:
         raise rejected("KNR1003", f"no tag lies in the range {wanted!r}")
     # Build metadata does not order versions; the name decides, so that the answer never depends on the server's order.
     _, name = max(versions, key=lambda found: (found[0].precedence_key, found[1]))
     return _named(refs, name, "")
-
-
-def _version(tag: str) -> Version | None:
-    try:
-        return Version(tag.removeprefix(_TAGS).removeprefix("v"))
-    except ValueError:
-        return None
-
-
-def _range(text: str) -> NpmSpec | None:
-    try:
-        return NpmSpec(text) if text and len(text) <= 200 else None
-    except ValueError:
-        return None
 
 
 def _is_branch(name: str) -> bool:
