@@ -15,10 +15,17 @@ Examples:
   knarr up --fleet ./my-fleet --simulate 3
   knarr up --fleet https://git.example/fleet.git --context kind-dev --context prod-eu=eu
   knarr up --fleet ./my-fleet --context kind-dev --adopt kind-dev
+  knarr up --fleet git@git.example:fleet.git --credentials ./logins.yaml --fleet-credentials git --simulate 1
 """
 )
 @click.option("--fleet", required=True, metavar="PATH|URL", help="The fleet repository: a folder in Git, or a URL.")
 @click.option("--ref", default="", metavar="BRANCH", help="Branch to follow; default: the repository's own.")
+@click.option(
+    "--credentials",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Logins of private repositories and registries (docs/operations/sources.md).",
+)
+@click.option("--fleet-credentials", default="", metavar="NAME", help="Which of them is the fleet repository's.")
 @click.option(
     "--context",
     "contexts",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,17 @@ from typing import Any
 import pygit2
 import yaml
 
+from knarr.cli.install.access import Access
+from knarr.fetcher.adapters.credentials import CredentialsFile
+from knarr.fetcher.adapters.git.bare import BareMirror
+from knarr.fetcher.adapters.git.callbacks import Bounds
+from knarr.fetcher.adapters.git.process import configure_libgit2, trust_hosts
+from knarr.fetcher.core.address import AddressRules, checked_address
+from knarr.fetcher.core.refs import parse_ref
+from knarr.fetcher.core.tree import Limits
 from knarr.pipeline.errors import rejected, retryable
+
+_FILE = re.compile(rb"clusters/[^/]+\.ya?ml")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +34,7 @@ class FleetPlace:
     documented: tuple[str, ...]
 
 
-def find_fleet(where: str) -> FleetPlace:
+def find_fleet(where: str, ref: str = "", access: Access | None = None) -> FleetPlace:
     """A folder below a Git work tree, a bare repository, or a URL. KNR6203 when it is none of them."""
     path = Path(where).expanduser()
     if path.exists():
@@ -35,29 +47,52 @@ def find_fleet(where: str) -> FleetPlace:
         return FleetPlace(url=str(Path(found).resolve()), local=True, documented=_documented(repository))
     if "://" not in where and "@" not in where:
         raise rejected("KNR6203", f"{where} is neither a folder nor a URL")
-    return FleetPlace(url=where, local=False, documented=_documented_at(where))
+    return FleetPlace(url=where, local=False, documented=_documented_at(where, ref, access or Access()))
 
 
-def _documented_at(url: str) -> tuple[str, ...]:
+def _documented_at(url: str, ref: str, access: Access) -> tuple[str, ...]:
+    """As the fetcher will read it, with its own code: the same logins, hosts and refusals. KNR1nnn, KNR6204."""
+    environment = access.environment()
+    bundle = environment.get("KNARR_CA_BUNDLE")
+    plain_http = environment.get("KNARR_ALLOW_PLAIN_HTTP") == "true"
+    address = checked_address(url, AddressRules(plain_http=plain_http))
+    credentials = CredentialsFile(access.credentials_file)
+    found = credentials.credential(access.name, address) if access.name else None
     with tempfile.TemporaryDirectory(prefix="knarr-fleet-") as folder:
+        home = Path(folder) / "home"
+        configure_libgit2(home, ca_bundle=Path(bundle) if bundle else None)
+        trust_hosts(home, credentials.known_hosts())
+        mirror = BareMirror(
+            Path(folder) / "fleet.git",
+            address,
+            "",
+            login=found.login if found else None,
+            proxy=(found.proxy if found else "") or environment.get("KNARR_PROXY", ""),
+            bounds=Bounds(),
+            limits=Limits(),
+        )
         try:
-            return _documented(pygit2.clone_repository(url, folder, bare=True, depth=1))
-        except (pygit2.GitError, KeyError) as error:
-            raise retryable("KNR6204", f"the fleet repository cannot be read: {error}") from error
+            tree = mirror.look(parse_ref(ref)).tree_id
+            files = {f.path: f.content_id for f in mirror.changes(None, tree).changed if _FILE.fullmatch(f.path)}
+            contents = dict(mirror.read(files.values()))
+        except (pygit2.GitError, KeyError, OSError) as error:
+            raise retryable("KNR6204", f"the fleet repository cannot be read: {type(error).__name__}") from error
+        finally:
+            mirror.close()
+    return _names({path.decode("utf-8", "replace"): contents[content_id] for path, content_id in files.items()})
 
 
 def _documented(repository: pygit2.Repository) -> tuple[str, ...]:
     tree: Any = repository.head.peel(pygit2.Tree)
     if "clusters" not in tree:
         return ()
-    files = [(str(entry.name), entry) for entry in tree["clusters"]]
-    return tuple(
-        sorted(
-            _name_in(entry.data) or Path(name).stem
-            for name, entry in files
-            if name.endswith((".yaml", ".yml")) and isinstance(entry, pygit2.Blob)
-        )
-    )
+    blobs = (entry for entry in tree["clusters"] if isinstance(entry, pygit2.Blob))
+    files = {f"clusters/{entry.name}": entry.data for entry in blobs}
+    return _names({path: data for path, data in files.items() if _FILE.fullmatch(path.encode())})
+
+
+def _names(files: Mapping[str, bytes]) -> tuple[str, ...]:
+    return tuple(sorted(_name_in(content) or Path(path).stem for path, content in files.items()))
 
 
 def _name_in(content: bytes) -> str:

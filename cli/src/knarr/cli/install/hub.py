@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import asyncpg
 
+from knarr.cli.install.access import Access
 from knarr.cli.install.fleet import FleetPlace
 from knarr.cli.install.identity import ADMIN, Identity
 from knarr.cli.install.parts import Part, Say, start_together
@@ -33,6 +34,7 @@ class HubOptions:
     fleet_ref: str = ""
     fleet_path: str = ""
     poll_seconds: float = 5.0
+    access: Access = field(default_factory=Access)
     clusters: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -112,6 +114,7 @@ def _own(hub: Hub, name: str, options: HubOptions) -> dict[str, str]:
     match name:
         case "fetcher":
             return {
+                **options.access.environment(),
                 "KNARR_FLEET_URL": options.fleet.url,
                 "KNARR_FLEET_REF": options.fleet_ref,
                 "KNARR_FLEET_PATH": options.fleet_path,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from knarr.cli.api import Api
+from knarr.cli.install.access import Access
 from knarr.cli.install.agents import Wishes, agent_parts
 from knarr.cli.install.clusters import LocalCluster, from_contexts, simulated, without_clash
 from knarr.cli.install.fleet import FleetPlace, find_fleet
@@ -37,6 +38,7 @@ class UpOptions:
     simulate: int = 0
     adopt: frozenset[str] = frozenset()
     poll: float = 5.0
+    access: Access = field(default_factory=Access)
     # Given by the demo, which makes its own clusters; `apart` have an agent process each, so that one can be stopped.
     clusters: tuple[LocalCluster, ...] = ()
     apart: frozenset[str] = frozenset()
@@ -57,6 +59,7 @@ class UpOptions:
             simulate=asked["simulate"],
             adopt=frozenset(asked["adopt"]),
             poll=asked["poll"],
+            access=Access(credentials_file=asked["credentials"], name=asked["fleet_credentials"]),
         )
 
 
@@ -87,7 +90,7 @@ class Session:
 @asynccontextmanager
 async def installation(options: UpOptions, say: Say) -> AsyncIterator[Session]:
     """Hub and agents up; all stopped at the end."""
-    fleet = await asyncio.to_thread(find_fleet, options.fleet)
+    fleet = await asyncio.to_thread(find_fleet, options.fleet, options.ref, options.access)
     clusters = options.clusters or _clusters(options, fleet)
     options.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     place = Place(options.state.resolve())
@@ -97,6 +100,7 @@ async def installation(options: UpOptions, say: Say) -> AsyncIterator[Session]:
         fleet=fleet,
         fleet_ref=options.ref,
         poll_seconds=options.poll,
+        access=options.access,
         clusters=tuple(c.name for c in clusters),
         environment=options.environment,
     )
