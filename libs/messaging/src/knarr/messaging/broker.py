@@ -24,7 +24,7 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
 from knarr.messaging.envelope import from_wire, to_wire
-from knarr.pipeline.errors import retryable
+from knarr.pipeline.errors import rejected, retryable
 
 T = TypeVar("T")
 MessageHandler = Callable[[Msg], Awaitable[None]]
@@ -33,6 +33,7 @@ ConnectedHandler = Callable[[], Awaitable[None]]
 LOG = structlog.get_logger("knarr.messaging")
 _WRONG_LAST_SEQUENCE = 10071
 _SUBJECT_FULL = 10077
+_TOO_LARGE = 10054
 
 
 class Outdated(Exception):
@@ -195,7 +196,14 @@ class Broker:
         except nats.js.errors.ServiceUnavailableError as error:
             raise retryable("KNR7011", f"{what}: {error}") from error
         except nats.js.errors.APIError as error:
+            if error.err_code == _TOO_LARGE:
+                raise rejected("KNR7012", f"{what}: the stream takes no message of that size") from error
             raise retryable("KNR7011", f"{what}: {error.description or error}") from error
+        except nats.errors.MaxPayloadError as error:
+            limit = self.client().max_payload
+            raise rejected(
+                "KNR7012", f"{what}: the broker takes {limit} bytes at most; raise its max_payload"
+            ) from error
         except (nats.errors.Error, OSError) as error:
             raise retryable("KNR7010", f"{what}: {type(error).__name__}") from error
 

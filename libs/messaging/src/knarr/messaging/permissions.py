@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from knarr.messaging import streams
+from knarr.messaging.envelope import MAX_PAYLOAD_BYTES
 from knarr.pipeline.errors import rejected
 from knarr.pipeline.names import dns_label
 
+_HEADER_BYTES = 64_000
 _READ = ("$JS.API.INFO", "$JS.API.STREAM.INFO.*")
 
 
@@ -143,5 +145,8 @@ def accounts_config(*, admin: User, services: Iterable[User], clusters: Iterable
 
 
 def server_text(accounts: dict[str, Any]) -> str:
-    """The part of a nats-server configuration that is ours: accounts, and time for a connect storm to prove itself."""
-    return f"authorization {{ timeout: 30 }}\naccounts: {json.dumps(accounts, indent=1)}\n"
+    """The part of a nats-server configuration that is ours: accounts, the largest message, time for a connect storm."""
+    return (
+        f"max_payload: {MAX_PAYLOAD_BYTES + _HEADER_BYTES}\n"
+        f"authorization {{ timeout: 30 }}\naccounts: {json.dumps(accounts, indent=1)}\n"
+    )

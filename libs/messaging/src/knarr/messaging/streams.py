@@ -22,6 +22,7 @@ REPORTS = "REPORTS"
 DEAD_LETTERS = "DEAD_LETTERS"
 
 _DAY = 86_400.0
+_MB = 1_000_000  # what others than our own services may store at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,7 @@ class Stream:
     work_queue: bool = False
     max_age_seconds: float = 0.0
     max_messages: int = -1
+    max_message_bytes: int = -1
     republish_from: str = ""
     republish_to: str = ""
 
@@ -49,6 +51,7 @@ class Stream:
             max_msgs_per_subject=1 if self.newest or self.write_once else -1,
             max_msgs=self.max_messages,
             max_age=self.max_age_seconds,
+            max_msg_size=self.max_message_bytes,
             max_consumers=64,
             storage=StorageType.FILE,
             num_replicas=replicas,
@@ -66,12 +69,12 @@ STREAMS: tuple[Stream, ...] = (
     Stream(name=REVISIONS, subjects=("revision.>", "rendered.*"), newest=True),
     Stream(name=DECISIONS, subjects=("decision.*", "handled.*"), max_age_seconds=30 * _DAY, max_messages=1_000_000),
     Stream(name=EVENTS, subjects=("event.>",), max_age_seconds=7 * _DAY, max_messages=1_000_000),
-    Stream(name=COMMANDS, subjects=("command.*",), work_queue=True, max_age_seconds=_DAY),
+    Stream(name=COMMANDS, subjects=("command.*",), work_queue=True, max_age_seconds=_DAY, max_message_bytes=_MB),
     Stream(
         name=ASSIGNMENTS, subjects=("assignment.*",), newest=True, republish_from="assignment.>", republish_to="hint.>"
     ),
     Stream(name=BLOBS, subjects=("blob.>",), write_once=True),
-    Stream(name=REPORTS, subjects=("report.>",), newest=True),
+    Stream(name=REPORTS, subjects=("report.>",), newest=True, max_message_bytes=_MB),
     Stream(name=DEAD_LETTERS, subjects=("dead.*",), max_age_seconds=30 * _DAY, max_messages=100_000),
 )
 

@@ -77,8 +77,8 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "KNR7012",
         "A document is too large to publish",
-        "One message would exceed the broker's limit even when compressed.",
-        "Split the app or the fleet file that it comes from.",
+        "One message would exceed the broker's limit (max_payload, 8 MB in our configuration) even when compressed.",
+        "Set max_payload to 8MB on a broker of your own; else split the app or the fleet file that it comes from.",
     ),
     Entry(
         "KNR7013",

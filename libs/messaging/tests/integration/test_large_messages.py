@@ -1,0 +1,45 @@
+"""Ten thousand variants make messages above a broker's default limit: ours takes them, another is named."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from knarr.local.nats import NatsServer
+from knarr.messaging.broker import Broker, BrokerSettings
+from knarr.messaging.streams import REVISIONS, ensure_streams
+from knarr.pipeline.errors import Rejected
+from knarr.pipeline.report import AppReport
+from knarr.pipeline.revision import Index, IndexedObject, RevisionRendered
+from knarr.testkit.installation import Installation
+
+OBJECTS = tuple(IndexedObject(object_id=f"/ConfigMap/d/{n}", content_digest=os.urandom(32)) for n in range(60_000))
+LARGE = RevisionRendered(app="shop", indexes=(Index(objects=OBJECTS),))
+
+
+async def test_our_configuration_takes_the_revision_of_a_large_fleet(admin: Broker) -> None:
+    await admin.publish("revision.app.shop", LARGE)
+    found = await admin.newest(REVISIONS, "revision.app.shop", RevisionRendered)
+    assert found is not None
+    assert found.value == LARGE
+
+
+async def test_an_agent_stores_no_report_of_that_size(installation: Installation, admin: Broker) -> None:
+    report = AppReport(cluster="c1", app="shop", message=os.urandom(1_500_000).hex())
+    async with Broker(installation.settings("c1")) as agent:
+        await agent.wait_connected(10)
+        with pytest.raises(Rejected) as refused:
+            await agent.publish("report.c1.app.shop", report)
+        assert refused.value.code == "KNR7012"
+        await agent.publish("report.c1.app.shop", AppReport(cluster="c1", app="shop"))
+
+
+async def test_a_broker_with_the_default_limit_is_named_as_the_cause(tmp_path: Path) -> None:
+    async with NatsServer(tmp_path / "plain") as server, Broker(BrokerSettings(urls=(server.url,), name="t")) as broker:
+        await broker.wait_connected(10)
+        await ensure_streams(broker.jetstream())
+        with pytest.raises(Rejected, match="max_payload") as refused:
+            await broker.publish("revision.app.shop", LARGE)
+        assert refused.value.code == "KNR7012"
