@@ -73,10 +73,9 @@ async def test_what_is_said_of_an_object_names_its_line_in_git(hub: Any, story: 
     )
 
     def told(cluster: Any) -> bool:
-        return any(p["failures"] for p in cluster["placements"])
+        return any(f["origin"] == "apps/shop/all.yaml:0" for p in cluster["placements"] for f in p["failures"])
 
     (shop,) = [p for p in (await hub.until("clusters/dev-1", told))["placements"] if p["app"] == "shop"]
-    assert shop["failures"][0]["origin"] == "apps/shop/all.yaml:0"
     assert shop["unhealthy"][0]["origin"] == "apps/shop/all.yaml:12"
     assert shop["drift"][0]["origin"] == ""
     sentence = (await hub.get("explain", cluster="dev-1", app="shop"))["sentence"]
@@ -214,6 +213,27 @@ async def test_facts_are_told_once_and_again_when_they_change(hub: Any, story: A
         return bool((await facts()).value.reported_labels == {"zone": "b"})
 
     await wait_until(changed)
+
+
+async def test_capabilities_stay_known_while_a_cluster_cannot_read_them(hub: Any, story: Any, wait_until: Any) -> None:
+    monitors = ("monitoring.coreos.com/v1/ServiceMonitor",)
+    await story.beat("dev-1", capabilities=monitors, capabilities_known=True)
+
+    async def facts() -> Any:
+        return await story.broker.newest("FACTS", "facts.dev-1", ClusterFacts)
+
+    await wait_until(facts)
+    first = await facts()
+    assert first.value.capabilities == monitors
+    await story.beat("dev-1", capabilities=(), capabilities_known=False, generation_seen=7)
+    await hub.until("clusters/dev-1", lambda c: c["generation_seen"] == 7)
+    assert (await facts()).sequence == first.sequence
+    await story.beat("dev-1", capabilities=(), capabilities_known=True)
+
+    async def gone() -> bool:
+        return bool((await facts()).value.capabilities == ())
+
+    await wait_until(gone)
 
 
 async def test_events_are_published_and_history_is_kept(hub: Any, story: Any) -> None:

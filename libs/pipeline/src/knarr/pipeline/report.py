@@ -180,6 +180,7 @@ class ClusterReport:
     # Agent's clock.
     reported_at_ms: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
+    # group/version/Kind of what the cluster serves beyond Kubernetes' own groups.
     capabilities: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
     app_count: int = 0
@@ -187,6 +188,8 @@ class ClusterReport:
     features: tuple[str, ...] = ()
     fetches: int = 0
     state_writes: int = 0
+    # Whether `capabilities` is complete; if not, what was reported before counts.
+    capabilities_known: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

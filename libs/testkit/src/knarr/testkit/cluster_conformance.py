@@ -274,6 +274,10 @@ class ClusterConformance:
         seen = seen_of(done.found, ref_of(done.found).of_kind)
         assert seen.uid
         await soon(lambda: cluster.serves(kind))
+        capabilities = await cluster.capabilities()
+        assert capabilities is not None
+        assert "conformance.knarr.dev/v1/Widget" in capabilities
+        assert not any(c.startswith("apps/") for c in capabilities)
         widget = {
             "apiVersion": "conformance.knarr.dev/v1",
             "kind": "Widget",

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from knarr.agent.about import About
 from knarr.agent.core.receive import FEATURES, Pinned
 from knarr.agent.deliver import Tracer
 from knarr.agent.judge import Judge
 from knarr.agent.keeping import Keeper
 from knarr.agent.load import Loader
-from knarr.agent.ports import Cluster, ClusterIdentity, Expressions, Hub, Store
+from knarr.agent.ports import Cluster, Expressions, Hub, Store
 from knarr.agent.publish import Publisher
 from knarr.agent.receive import Opened, Receiver
 from knarr.agent.reconcile import Parts, Reconciler
@@ -57,13 +58,13 @@ class Agent:
     keeper: Keeper | None = None
     loader: Loader | None = None
     _refused: Failure | None = None
-    _known: ClusterIdentity | None = None
+    _about: About | None = None
     _generation_applied: int = 0
     started: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
         """KNR4006 or KNR4008 when the stored state must not be used; else until cancelled."""
-        known = self._known = await self.cluster.identity()
+        known = await self.cluster.identity()
         memory = await remember(
             self.store,
             self.identity.trust,
@@ -75,6 +76,9 @@ class Agent:
         async with asyncio.TaskGroup() as tasks:
             reconciler = self._assemble(tasks, memory)
             assert self.publisher is not None
+            self._about = About(self.cluster, known, self.publisher.cluster)
+            await self._about.look()  # so that the first report is whole
+            tasks.create_task(self._about.run(), name="about")
             reconciler.obey(memory.intent, restarted=True)
             tasks.create_task(reconciler.run(), name="reconcile")
             tasks.create_task(self.publisher.run(), name="publish")
@@ -142,7 +146,8 @@ class Agent:
     def _cluster_report(self, memory: Memory) -> ClusterReport:
         reconciler = self.reconciler
         assert reconciler is not None
-        assert self._known is not None
+        about = self._about
+        assert about is not None
         apps = reconciler.states()
         if reconciler.is_applied():
             self._generation_applied = reconciler.intent.generation
@@ -154,7 +159,9 @@ class Agent:
             generation_applied=self._generation_applied,
             agent_version=VERSION,
             start_number=memory.pin.start_number,
-            kubernetes_version=self._known.version,
+            kubernetes_version=about.version,
+            capabilities=about.capabilities or (),
+            capabilities_known=about.capabilities is not None,
             sealing_public_key=bytes(memory.sealing.public_key),
             signing_public_key=bytes(memory.signing.verify_key),
             state_digest=state_digest(apps),

@@ -89,6 +89,10 @@ class Reading(Protocol):
         """Reads kube-system's UID and the version. Retryable when the API server does not answer."""
         ...
 
+    async def capabilities(self) -> tuple[str, ...] | None:
+        """`group/version/Kind` of what is served beyond Kubernetes' own groups, read now; None when incomplete."""
+        ...
+
     async def serves(self, kind: Kind) -> bool:
         """Whether the kind is served now; asks again (not more than once a second) when it is not known."""
         ...

@@ -52,7 +52,7 @@ class Cluster:
     labels: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, Scalar] = field(default_factory=dict)
     kubernetes_version: str = ""
-    capabilities: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] | None = None  # group/version/Kind beyond Kubernetes' own; None: not known
     origin: str = ""
 
 

@@ -79,7 +79,7 @@ def options_for(name: str, chart: Chart, app: App, target: Target, cluster: Clus
     }
     if chart.reads_capabilities:
         options["kube_version"] = f"v{cluster.kubernetes_version}" if cluster.kubernetes_version else ""
-        options["api_versions"] = sorted(_api_versions(cluster.capabilities))
+        options["api_versions"] = sorted(_api_versions(cluster.capabilities or ()))
     return options
 
 

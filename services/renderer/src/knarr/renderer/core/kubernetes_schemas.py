@@ -54,6 +54,17 @@ def groups_of(version: str) -> frozenset[str]:
     return frozenset(api.rpartition("/")[0] for api, _ in _kinds(version))
 
 
+def is_own(group: str) -> bool:
+    """Whether the API group is of Kubernetes itself, in any known version."""
+    return any(group in groups_of(version) for version in versions())
+
+
+def offers(version: str, api: str) -> bool:
+    """Whether the cluster's version (as 1.36.1) serves `group/version` or `group/version/Kind`; core has no group."""
+    served = _kinds(nearest_version(".".join(version.split(".")[:2])))
+    return any(api in (known, f"{known}/{kind}") for known, kind in served)
+
+
 @cache
 def kinds_of(version: str, api_version: str) -> tuple[str, ...]:
     """The kinds of one apiVersion."""

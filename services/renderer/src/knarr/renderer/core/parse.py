@@ -152,6 +152,7 @@ def _build(document: Document) -> AnyDocument:
                 labels=value.get("labels", {}),
                 variables=value.get("variables", {}),
                 kubernetes_version=value.get("kubernetesVersion", "").lstrip("v"),
+                capabilities=tuple(sorted(value["capabilities"])) if "capabilities" in value else None,
                 origin=document.origin,
             )
         case "RolloutPolicy":

@@ -14,12 +14,16 @@ from typing import Any
 
 from knarr.bundle.canonical import Object
 from knarr.pipeline.failure import Failure
+from knarr.renderer.core import kubernetes_schemas
 from knarr.renderer.core.documents import App, Cluster, Target
 from knarr.renderer.core.failures import failure
 from knarr.renderer.core.scalars import Scalar
 
 _REFERENCE = re.compile(r"(\$?)\$\{([^${}\n]{0,200})\}")
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}|cluster\.(?:name|kubernetesVersion|labels\.[A-Za-z0-9./_-]{1,317})")
+_NAME = re.compile(
+    r"[A-Za-z_][A-Za-z0-9_]{0,63}|cluster\.(?:name|kubernetesVersion|(?:labels|capabilities)\.[A-Za-z0-9./_-]{1,317})"
+)
+_CAPABILITIES = "cluster.capabilities."
 _TEXT_MAPS = frozenset({"labels", "annotations", "matchLabels", "nodeSelector"})
 _TEXT_DATA = frozenset({"data", "stringData", "binaryData"})
 
@@ -97,7 +101,20 @@ def _fact(name: str, cluster: Cluster) -> Scalar:
             return str(cluster.name)
         case "kubernetesVersion":
             return cluster.kubernetes_version or None
+    if name.startswith(_CAPABILITIES):
+        return _serves(cluster, name.removeprefix(_CAPABILITIES))
     return cluster.labels.get(name.removeprefix("cluster.labels."))
+
+
+def _serves(cluster: Cluster, api: str) -> bool | None:
+    """Whether the cluster serves `group/version` or `group/version/Kind`; None when that is not known."""
+    group_version = api.rpartition("/")[0] if api.rpartition("/")[2][:1].isupper() else api
+    if kubernetes_schemas.is_own(group_version.rpartition("/")[0]):
+        version = cluster.kubernetes_version
+        return kubernetes_schemas.offers(version, api) if version else None
+    if cluster.capabilities is None:
+        return None
+    return any(c == api or c.startswith(f"{api}/") for c in cluster.capabilities)
 
 
 def _walk(value: Any, values: Mapping[str, Scalar], missing: dict[str, None], *, text_only: bool, depth: int) -> Any:

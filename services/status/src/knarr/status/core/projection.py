@@ -70,12 +70,18 @@ def cluster_row(report: ClusterReport, subject: str, position: Position, heard_a
         start_number=_bounded(report.start_number),
         kubernetes_version=clean(report.kubernetes_version, 60),
         labels_json=as_json(labels),
-        capabilities=tuple(clean(c, 200) for c in report.capabilities[:_CAPABILITIES]),
+        capabilities=_capabilities(report),
         features=tuple(clean(f, 60) for f in report.features[:_ENTRIES]),
         failures_json=failures_json(report.failures),
         app_count=_bounded(report.app_count),
         reported_at_ms=_bounded(report.reported_at_ms),
     )
+
+
+def _capabilities(report: ClusterReport) -> tuple[str, ...] | None:
+    if not report.capabilities_known:
+        return None
+    return tuple(clean(c, 200) for c in report.capabilities[:_CAPABILITIES])
 
 
 def placement_row(report: AppReport, subject: str, position: Position, heard_at_ms: int) -> PlacementRow:

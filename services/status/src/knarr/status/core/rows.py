@@ -27,7 +27,8 @@ class ClusterRow:
     kubernetes_version: str
     # Keys already carry the prefix reported.knarr.dev/.
     labels_json: str
-    capabilities: tuple[str, ...]
+    # None: not known now; what was known before stays.
+    capabilities: tuple[str, ...] | None
     features: tuple[str, ...]
     failures_json: str
     app_count: int

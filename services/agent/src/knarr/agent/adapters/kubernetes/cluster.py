@@ -55,6 +55,10 @@ class KubernetesCluster:
         _, version = await self.session.ask("GET", "/version")
         return ClusterIdentity(uid=found["metadata"]["uid"], version=str(version.get("gitVersion", "")))
 
+    async def capabilities(self) -> tuple[str, ...] | None:
+        """See the port."""
+        return await self._discovery.capabilities()
+
     async def serves(self, kind: Kind) -> bool:
         """See the port."""
         return await self._discovery.find(kind) is not None

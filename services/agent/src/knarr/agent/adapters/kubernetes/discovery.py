@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from knarr.agent.adapters.kubernetes.session import Session
+from knarr.agent.core.capabilities import capabilities_of
 from knarr.agent.core.objects import Kind
 from knarr.pipeline.errors import rejected
 from knarr.pipeline.names import ObjectId
@@ -68,6 +69,14 @@ class Discovery:
         place = f"/namespaces/{namespace}" if namespace and resource.namespaced else ""
         return f"{root}{place}/{resource.plural}{'/' + name if name else ''}"
 
+    async def capabilities(self) -> tuple[str, ...] | None:
+        """See ports.Reading: read anew."""
+        async with self._reading:
+            complete = await self._read()
+        if not complete:
+            return None
+        return capabilities_of((k.group, v, k.kind) for k, found in self._known.items() for v in found.versions)
+
     async def is_namespaced(self, kind: Kind) -> bool:
         """Whether its objects lie in namespaces."""
         resource = await self.find(kind)
@@ -78,16 +87,19 @@ class Discovery:
         self._read_at = float("-inf")
         self._expected[group] = self._clock() + _APPEARS_SECONDS
 
-    async def _read(self) -> None:
+    async def _read(self) -> bool:
+        """Whether it is complete: an aggregated API that does not answer is left out."""
         answers = [(await self._session.ask("GET", path, accept=_ACCEPT))[1] for path in ("/api", "/apis")]
         known: dict[Kind, Resource] = {}
+        complete = True
         for answer in answers:
             if answer.get("kind") == "APIGroupDiscoveryList":
-                _collect(answer, known)
+                complete &= _collect(answer, known)
             else:
                 await self._read_old(answer, known)
         self._known = known
         self._read_at = self._clock()
+        return complete
 
     async def _read_old(self, answer: Mapping[str, Any], known: dict[Kind, Resource]) -> None:
         for group, version in _group_versions(answer):
@@ -98,15 +110,17 @@ class Discovery:
                     _add(known, Kind(group, entry["kind"]), entry["name"], bool(entry["namespaced"]), version)
 
 
-def _collect(answer: Mapping[str, Any], known: dict[Kind, Resource]) -> None:
+def _collect(answer: Mapping[str, Any], known: dict[Kind, Resource]) -> bool:
+    complete = True
     for group in answer.get("items") or ():
         for version in group.get("versions") or ():
-            if version.get("freshness") == "Stale" and not version.get("resources"):
-                continue
+            if version.get("freshness") == "Stale":
+                complete = False
             for entry in version.get("resources") or ():
                 said = entry.get("responseKind") or {}
                 kind = Kind(group["metadata"].get("name", ""), said.get("kind", ""))
                 _add(known, kind, entry["resource"], entry.get("scope") == "Namespaced", version["version"])
+    return complete
 
 
 def _add(known: dict[Kind, Resource], kind: Kind, plural: str, namespaced: bool, version: str) -> None:

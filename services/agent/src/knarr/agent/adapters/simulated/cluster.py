@@ -12,8 +12,9 @@ from typing import Any
 import orjson
 
 from knarr.agent.adapters.simulated.controllers import Controllers, Faults
-from knarr.agent.adapters.simulated.kinds import is_namespaced
+from knarr.agent.adapters.simulated.kinds import defined, is_namespaced
 from knarr.agent.adapters.simulated.objects import Change, Conflict, Key, Object, Objects, key_of
+from knarr.agent.core.capabilities import capabilities_of
 from knarr.agent.core.objects import Kind, Ref, ref_of
 from knarr.agent.ports import (
     AGENT,
@@ -71,6 +72,10 @@ class SimulatedCluster:
         if found is None:
             raise retryable("KNR4012", "kube-system is not there")
         return ClusterIdentity(uid=found["metadata"]["uid"], version=self._version)
+
+    async def capabilities(self) -> tuple[str, ...] | None:
+        """See the port."""
+        return capabilities_of(defined(self.objects))
 
     async def serves(self, kind: Kind) -> bool:
         """See the port."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 from knarr.agent.adapters.simulated.objects import Objects
 from knarr.agent.core.objects import Kind
 
@@ -47,12 +50,22 @@ def is_namespaced(objects: Objects, kind: Kind) -> bool | None:
     known = BUILT_IN.get(kind)
     if known is not None:
         return known
-    for definition in objects.select(_DEFINITION, "", ""):
-        spec = definition.get("spec") or {}
-        established = any(
-            c.get("type") == "Established" and c.get("status") == "True"
-            for c in (definition.get("status") or {}).get("conditions") or ()
-        )
-        if established and spec.get("group") == kind.group and (spec.get("names") or {}).get("kind") == kind.kind:
+    for spec in _established(objects):
+        if spec.get("group") == kind.group and (spec.get("names") or {}).get("kind") == kind.kind:
             return bool(spec.get("scope") == "Namespaced")
     return None
+
+
+def defined(objects: Objects) -> Iterator[tuple[str, str, str]]:
+    """(group, version, kind) of what definitions bring."""
+    for spec in _established(objects):
+        for version in spec.get("versions") or ():
+            if version.get("served"):
+                yield spec["group"], version["name"], spec["names"]["kind"]
+
+
+def _established(objects: Objects) -> Iterator[Mapping[str, Any]]:
+    for definition in objects.select(_DEFINITION, "", ""):
+        conditions = (definition.get("status") or {}).get("conditions") or ()
+        if any(c.get("type") == "Established" and c.get("status") == "True" for c in conditions):
+            yield definition.get("spec") or {}

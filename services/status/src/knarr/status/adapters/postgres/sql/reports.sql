@@ -12,8 +12,11 @@ insert into status.cluster as c (
     first_heard_at_ms, silent
 )
 select name, stream_created, sequence, heard_at_ms, epoch, uid, generation_seen, generation_applied, agent_version,
-    start_number, kubernetes_version, reported_labels::jsonb, capabilities::jsonb, features::jsonb, failures::jsonb,
-    app_count, reported_at_ms, heard_at_ms, heard_at_ms < $18
+    start_number, kubernetes_version, reported_labels::jsonb,
+    coalesce(
+        nullif(capabilities::jsonb, 'null'), (select k.capabilities from status.cluster k where k.name = t.name), '[]'
+    ),
+    features::jsonb, failures::jsonb, app_count, reported_at_ms, heard_at_ms, heard_at_ms < $18
 from unnest(
     $1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::text[], $7::bigint[], $8::bigint[],
     $9::text[], $10::bigint[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::int[],
