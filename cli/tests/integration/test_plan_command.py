@@ -25,13 +25,16 @@ async def test_a_plan_tells_what_another_revision_would_do_and_changes_nothing(p
     async with person.up(options) as session:
         api = api_of(session)
 
+        revisions: list[str] = []
+
         async def healthy_on(sha: str) -> bool:
             clusters = await asyncio.to_thread(lambda: api.items("clusters", expand="apps"))
             placed = [p for c in clusters for p in c["placements"] if p["commit"] is not None]
-            return any(p["standing"] == "healthy" and p["commit"]["sha"] == sha for p in placed)
+            found = [p["revision"] for p in placed if p["standing"] == "healthy" and p["commit"]["sha"] == sha]
+            revisions.extend(found)
+            return bool(found)
 
         await until("the first commit", lambda: healthy_on(first))
-        revision = (await asyncio.to_thread(lambda: api.items("revisions")))[0]["revision"]
         second = person.commit("zulu")
         await until("the second commit", lambda: healthy_on(second))
 
@@ -40,7 +43,7 @@ async def test_a_plan_tells_what_another_revision_would_do_and_changes_nothing(p
         assert told.output.startswith(person.namespace)
         assert "nothing to do (1 unchanged)" in told.output
 
-        back = await _plan(options.state, "sim-1", person.namespace, "--revision", revision, "-o", "json")
+        back = await _plan(options.state, "sim-1", person.namespace, "--revision", revisions[0], "-o", "json")
         assert back.exit_code == 0, (back.output, back.exception)
         (found,) = json.loads(back.output)
         assert [(s["action"], s["object"]) for s in found["steps"] if s["action"] != "wait"] == [

@@ -29,7 +29,7 @@ from knarr.testkit.agent_hub import EPOCH, Assigner, MemoryHub, assigned, bundle
 Object = dict[str, Any]
 SIGNER = SigningKey(b"s" * 32)
 MERGE = "application/merge-patch+json"
-_SECONDS = 30.0
+_SECONDS = 60.0
 # Where the kinds that tests look at are served; the rest is given as a whole path.
 _ROOTS = {
     "deployments": "/apis/apps/v1",
