@@ -29,7 +29,7 @@ from knarr.pipeline.errors import KnarrError
 from knarr.pipeline.snapshot import Manifest, Pack, SealedAddress, SnapshotStored, SourceReported
 
 T = TypeVar("T")
-_SECONDS = 20.0
+_SECONDS = 40.0
 KEY = bytes(range(32))
 SECRET = "a webhook secret"
 FLEET = "apiVersion: knarr.dev/v1\nkind: Fleet\nname: test\n"
