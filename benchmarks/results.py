@@ -117,6 +117,8 @@ def main(arguments: list[str]) -> int:
         "```json",
         *(json.dumps({"bench": bench, **figures}) for bench, figures in found.items()),
         "```",
+        "",
+        (HERE / "notes.md").read_text().rstrip(),
     ]
     (HERE / "RESULTS.md").write_text("\n".join(lines) + "\n")
     broken = [f"{p.bench} {p.key}" for p in PROMISES if not p.kept(float(found[p.bench][p.key]))]

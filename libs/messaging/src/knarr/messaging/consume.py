@@ -257,15 +257,21 @@ async def settle(broker: Broker, what: Subscription, message: Msg, outcome: str,
     await message.term()
 
 
-async def newest_of_all(broker: Broker, stream: str, subject_filter: str, kind: type) -> list[Received]:
-    """The newest message of every subject that the filter matches, at this moment. Undecodable ones are left out."""
+async def newest_of_all(
+    broker: Broker, stream: str, subject_filter: str, kind: type, *, after: int = 0
+) -> list[Received]:
+    """The newest message of every subject that the filter matches, at this moment. Undecodable ones are left out.
+
+    `after`: only of a stream that keeps one message a subject: those stored after this sequence.
+    """
     js = broker.jetstream()
     info = await js.add_consumer(
         stream,
         ConsumerConfig(
             filter_subjects=[subject_filter],
             ack_policy=AckPolicy.NONE,
-            deliver_policy=DeliverPolicy.LAST_PER_SUBJECT,
+            deliver_policy=DeliverPolicy.BY_START_SEQUENCE if after else DeliverPolicy.LAST_PER_SUBJECT,
+            opt_start_seq=after + 1 if after else None,
             inactive_threshold=30.0,
             mem_storage=True,
             name=f"read-{random.getrandbits(64):x}",
