@@ -63,7 +63,7 @@ async def test_a_wave_waits_until_the_one_before_is_healthy(kube_cluster: KubeCl
         last = in_wave(config_map("last", namespace), 1)
         b.assign(b.bundle("shop", last, deployment("web", namespace=namespace)))
         report = await b.until("shop", lambda r: "waits for" in r.message)
-        assert f"apps/Deployment/{namespace}/web" in report.message
+        assert f"Deployment.apps {namespace}/web" in report.message
         assert await b.hand.get("configmaps", "last") is None
         await b.hand.status("deployments", "web", rolled_out(2))
         await b.healthy()

@@ -63,7 +63,7 @@ async def test_what_pods_say_reaches_the_report(kube_controllers_cluster: KubeCl
         }.items():
             report = await b.until(app, _says(reason))
             assert report.state is AppState.PROGRESSING
-            assert report.message.startswith(f"apps/Deployment/{NAMESPACE}/{app}: pod {app}-")
+            assert report.message.startswith(f"Deployment.apps {NAMESPACE}/{app}: pod {app}-")
         assert (await b.until("task", _says("ImagePullBackOff"))).state is AppState.PROGRESSING
         failed = await b.failure("limited", "KNR4041")
         assert failed.object_id == "apps/Deployment/pod-quota/limited"

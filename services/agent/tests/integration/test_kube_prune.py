@@ -70,7 +70,7 @@ async def test_a_finalizer_that_holds_is_named_and_what_follows_waits(
         b.assign(b.bundle("shop", *staying))
         report = await b.until("shop", lambda r: "example.com/hold" in r.message)
         assert report.state is AppState.PROGRESSING
-        assert f"/ConfigMap/{namespace}/held" in report.message
+        assert f"ConfigMap {namespace}/held" in report.message
         assert await b.hand.get("serviceaccounts", "runner") is not None
         await b.hand.edit("configmaps", "held", {"metadata": {"finalizers": None}})
         await b.healthy()

@@ -126,7 +126,7 @@ async def test_the_reason_of_the_pods_reaches_the_report_before_the_deadline(fat
         report = b.hub.app("shop")
         assert report is not None
         assert report.state is AppState.PROGRESSING
-        assert report.message.startswith("apps/Deployment/shop/web: pod web-0: ")
+        assert report.message.startswith("Deployment.apps shop/web: pod web-0: ")
 
 
 async def test_the_reason_is_in_the_failure_once_the_deadline_has_passed(tmp_path: Path) -> None:

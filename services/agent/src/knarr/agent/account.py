@@ -12,7 +12,7 @@ from knarr.agent.core.plan import Plan, failure
 from knarr.agent.perform import Performed, Result
 from knarr.agent.records import Record
 from knarr.pipeline.failure import Failure
-from knarr.pipeline.names import ObjectId
+from knarr.pipeline.names import ObjectId, object_words
 from knarr.pipeline.report import Adoption, AdoptionOutcome, DriftEntry, StepAction
 
 Notes = Mapping[ObjectId, Mapping[str, Any] | None]
@@ -73,7 +73,9 @@ def _is_refused(adoption: Adoption) -> bool:
 def fights(record: Record, now: float) -> tuple[Failure, ...]:
     """A failure for each object that is fought over at present."""
     return tuple(
-        failure("KNR4050", f"{identity} is changed back by {_opponent(record, identity)}", object_id=identity)
+        failure(
+            "KNR4050", f"{object_words(identity)} is changed back by {_opponent(record, identity)}", object_id=identity
+        )
         for identity, fight in sorted(record.fights.items())
         if fight.resting(now)
     )

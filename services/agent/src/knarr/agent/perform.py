@@ -95,7 +95,7 @@ class Performer:
             seen = self._look(step.ref.id)
             if seen is None or seen.health.status is not HealthStatus.CURRENT:
                 why = f": {seen.health.message}" if seen is not None and seen.health.message else ""
-                return f"waits for {step.ref.id}{why}"
+                return f"waits for {step.ref.words}{why}"
         return ""
 
     async def _step(self, step: Step, header: Header, who: As) -> Result:
@@ -235,17 +235,17 @@ def _group(step: Step) -> tuple[bool, bool, str, int, int]:
 def _unfinished(result: Result) -> str:
     """What is waited for because of a hook; empty when it has succeeded."""
     if result.failure is not None:
-        return f"hook {result.step.ref.id} failed"
+        return f"hook {result.step.ref.words} failed"
     if result.run is None or result.run.outcome == Outcome.SUCCEEDED.value:
         return ""
     why = f": {result.run.message}" if result.run.message else ""
-    return f"waits for hook {result.step.ref.id}{why}"
+    return f"waits for hook {result.step.ref.words}{why}"
 
 
 def _leaving(left: list[Result]) -> str:
     first = left[0]
     why = first.failure.message if first.failure else first.seen.health.message if first.seen else "its deletion"
-    return f"waits until {first.step.ref.id} is gone: {why}"
+    return f"waits until {first.step.ref.words} is gone: {why}"
 
 
 def _may_recreate(step: Step) -> bool:

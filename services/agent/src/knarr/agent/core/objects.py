@@ -13,7 +13,7 @@ from typing import Any
 from knarr.agent.core.health import Health, health_of
 from knarr.agent.core.ownership import mark_of
 from knarr.bundle.canonical import group_of
-from knarr.pipeline.names import OWNER_LABEL, PRUNE_ANNOTATION, ObjectId, object_id
+from knarr.pipeline.names import OWNER_LABEL, PRUNE_ANNOTATION, ObjectId, object_id, object_words
 
 # Kinds without a health of their own: what their metadata says is all that is asked of them.
 METADATA_ONLY = frozenset(
@@ -53,6 +53,11 @@ class Ref:
     def id(self) -> ObjectId:
         """The object's identity, which leaves the version out."""
         return ObjectId(sys.intern(object_id(group_of(self.api_version), self.kind, self.namespace, self.name)))
+
+    @property
+    def words(self) -> str:
+        """Its name for people."""
+        return object_words(self.id)
 
     @property
     def of_kind(self) -> Kind:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from knarr.agent.core.health import Health, HealthStatus
 from knarr.agent.core.plan import failure
 from knarr.pipeline.failure import Failure
-from knarr.pipeline.names import ObjectId
+from knarr.pipeline.names import ObjectId, object_words
 from knarr.pipeline.report import AppState, ObjectHealth
 
 MAX_UNHEALTHY = 20
@@ -62,7 +62,7 @@ def judge(facts: Facts) -> Verdict:
 
 def _degraded(named: list[ObjectHealth]) -> Verdict:
     found = tuple(
-        failure(_CODES.get(o.status, "KNR4040"), f"{o.object_id}: {o.message}", object_id=o.object_id)
+        failure(_CODES.get(o.status, "KNR4040"), f"{object_words(o.object_id)}: {o.message}", object_id=o.object_id)
         for o in named[:MAX_UNHEALTHY]
     )
     return Verdict(state=AppState.DEGRADED, failures=found, message=_first(tuple(named)))
@@ -72,7 +72,7 @@ _CODES = {HealthStatus.FAILED.value: "KNR4041", HealthStatus.UNKNOWN.value: "KNR
 
 
 def _first(unhealthy: tuple[ObjectHealth, ...]) -> str:
-    return f"{unhealthy[0].object_id}: {unhealthy[0].message}" if unhealthy else ""
+    return f"{object_words(unhealthy[0].object_id)}: {unhealthy[0].message}" if unhealthy else ""
 
 
 def unhealthy_of(ids: Iterable[ObjectId], healths: Mapping[ObjectId, Health]) -> tuple[ObjectHealth, ...]:

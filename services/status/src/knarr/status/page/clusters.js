@@ -2,7 +2,7 @@
 import { html, useEffect, useState } from "./kit.js";
 import { ask } from "./ask.js";
 import { setFilters, useAnswer, usePlace, useTick } from "./state.js";
-import { STANDINGS, ago, duration, hubNow, moment, glyph, whole } from "./words.js";
+import { STANDINGS, ago, duration, hubNow, moment, glyph, objectName, whole } from "./words.js";
 import { Ago, Answered, CommitName, CountWords, Failures, Mark, Origin, Pager, Wrong } from "./parts.js";
 
 const PAGE = 50;
@@ -60,8 +60,8 @@ export function Placements({ rows, first }) {
       <td><${CommitName} commit=${p.commit} />${p.digest !== p.assigned_digest && p.assigned_digest ? html` <small class="dim">another is assigned</small>` : null}</td>
       <td class="says">${p.message || (p.standing === "healthy" ? html`<span class="dim" title=${moment(p.healthy_at_ms)}>for ${whole(hubNow() - p.healthy_at_ms)}</span>` : p.state === "unreported" ? html`<span class="dim">no report yet</span>` : p.standing === "unknown" ? html`<span class="dim">was ${p.state} when last heard</span>` : null)}
         <${Failures} failures=${p.failures} />
-        ${p.unhealthy.map((u) => html`<div class="small"><code>${u.object}</code> ${u.status}: ${u.message}<${Origin} of=${u} /></div>`)}
-        ${p.drift.map((d) => html`<div class="small">${d.deleted ? "deleted" : "changed"} <code>${d.object}</code><${Origin} of=${d} />${d.manager ? html` by ${d.manager}` : null}, ${d.healed ? "healed" : "not healed"}${d.fight ? ", again and again: a fight" : ""}</div>`)}</td>
+        ${p.unhealthy.map((u) => html`<div class="small"><code>${objectName(u.object)}</code> ${u.status}: ${u.message}<${Origin} of=${u} /></div>`)}
+        ${p.drift.map((d) => html`<div class="small">${d.deleted ? "deleted" : "changed"} <code>${objectName(d.object)}</code><${Origin} of=${d} />${d.manager ? html` by ${d.manager}` : null}, ${d.healed ? "healed" : "not healed"}${d.fight ? ", again and again: a fight" : ""}</div>`)}</td>
       <td class="number">${p.object_count}</td><td><${Why} cluster=${p.cluster} app=${p.app} /></td></tr>`)}</tbody></table></div>
     ${rows.length ? null : html`<p class="dim">None.</p>`}`;
 }

@@ -59,6 +59,12 @@ export function commitLink(url, sha) {
   const base = safeLink(url);
   return base ? `${base.replace(/\.git$/, "").replace(/\/$/, "")}/commit/${encodeURIComponent(sha)}` : null;
 }
+// As kubectl writes it: Deployment.apps shop/web.
+export function objectName(id) {
+  const o = objectWords(id);
+  const kind = o.group ? `${o.kind}.${o.group}` : o.kind;
+  return o.namespace ? `${kind} ${o.namespace}/${o.name}` : `${kind} ${o.name}`;
+}
 export function objectWords(id) {
   const [group, kind, namespace, ...name] = id.split("/");
   return { group, kind: kind || "?", namespace: namespace || "", name: name.join("/") };

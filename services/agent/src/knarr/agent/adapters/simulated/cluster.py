@@ -178,7 +178,7 @@ class SimulatedCluster:
         """See the port."""
         found = await self.get(ref, who=who)
         if found is None:
-            raise rejected("KNR4010", f"{ref.id} does not exist", object_id=ref.id)
+            raise rejected("KNR4010", f"{ref.words} does not exist", object_id=ref.id)
         left: Object = orjson.loads(orjson.dumps(found))
         for pointer in pointers:
             _remove(left, [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]])
