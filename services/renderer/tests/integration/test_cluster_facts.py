@@ -23,8 +23,8 @@ CLUSTERS = {
 }
 FACTS = FactsRead(
     facts=(
-        ClusterFacts(cluster="with", kubernetes_version="v1.36.1", capabilities=(MONITORS,)),
-        ClusterFacts(cluster="without", kubernetes_version="v1.30.2"),
+        ClusterFacts(cluster="with", kubernetes_version="v1.36.1", capabilities=(MONITORS,), capabilities_known=True),
+        ClusterFacts(cluster="without", kubernetes_version="v1.30.2", capabilities_known=True),
     )
 )
 
@@ -101,3 +101,6 @@ async def test_what_is_not_known_of_a_cluster_is_an_error_for_it_alone(renderer:
     written = CLUSTERS["clusters/b.yaml"] + f"capabilities: [{MONITORS}]\n"
     told = await rendered(renderer, tmp_path / "fleet", {**files, "clusters/b.yaml": written}, one)
     assert in_cluster(told, "without")["ConfigMap a"]["data"] == {"m": "true"}
+    unread = FactsRead(facts=(FACTS.facts[0], ClusterFacts(cluster="without", kubernetes_version="v1.²")))
+    kept = await rendered(renderer, tmp_path / "fleet", {**files, "clusters/b.yaml": written}, unread)
+    assert in_cluster(kept, "without")["ConfigMap a"]["data"] == {"m": "true"}

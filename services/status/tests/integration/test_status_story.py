@@ -217,6 +217,13 @@ async def test_facts_are_told_once_and_again_when_they_change(hub: Any, story: A
 
 async def test_capabilities_stay_known_while_a_cluster_cannot_read_them(hub: Any, story: Any, wait_until: Any) -> None:
     monitors = ("monitoring.coreos.com/v1/ServiceMonitor",)
+    await story.beat("dev-2", capabilities=(), capabilities_known=False)
+
+    async def unknown() -> Any:
+        return await story.broker.newest("FACTS", "facts.dev-2", ClusterFacts)
+
+    await wait_until(unknown)
+    assert not (await unknown()).value.capabilities_known
     await story.beat("dev-1", capabilities=monitors, capabilities_known=True)
 
     async def facts() -> Any:
@@ -224,7 +231,7 @@ async def test_capabilities_stay_known_while_a_cluster_cannot_read_them(hub: Any
 
     await wait_until(facts)
     first = await facts()
-    assert first.value.capabilities == monitors
+    assert (first.value.capabilities, first.value.capabilities_known) == (monitors, True)
     await story.beat("dev-1", capabilities=(), capabilities_known=False, generation_seen=7)
     await hub.until("clusters/dev-1", lambda c: c["generation_seen"] == 7)
     assert (await facts()).sequence == first.sequence

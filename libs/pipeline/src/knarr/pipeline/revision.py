@@ -34,9 +34,10 @@ class ClusterFacts:
     kubernetes_version: str = ""
     # Labels that the cluster gives itself (reported.knarr.dev/<key>).
     reported_labels: Mapping[str, str] = field(default_factory=dict)
-    # API group versions and kinds that it serves, as group/version/Kind.
+    # What it serves beyond Kubernetes' own API groups, as group/version/Kind.
     capabilities: tuple[str, ...] = ()
     enrolled_at_ms: int = 0
+    capabilities_known: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

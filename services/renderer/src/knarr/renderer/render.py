@@ -10,9 +10,11 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+import structlog
+
 from knarr.messaging.tracing import TRACER
 from knarr.pipeline.digest import digest_of
-from knarr.pipeline.errors import Rejected, failure_of, retryable
+from knarr.pipeline.errors import KnarrError, Rejected, failure_of, retryable
 from knarr.pipeline.failure import Failure
 from knarr.pipeline.names import FLEET_SOURCE, AppName, SourceName
 from knarr.pipeline.revision import (
@@ -35,6 +37,7 @@ from knarr.renderer.core.revision import (
     revision_of,
     same_content,
 )
+from knarr.renderer.core.spec import Ground
 from knarr.renderer.core.survey import Survey
 from knarr.renderer.core.unread import keep_failing, keep_unread
 from knarr.renderer.counters import FAILURES
@@ -43,6 +46,7 @@ from knarr.renderer.raws import Raws
 from knarr.renderer.surveyor import Surveyor
 from knarr.service.waiting import all_of
 
+LOG = structlog.get_logger("knarr.renderer")
 _APPS_AT_ONCE = 16
 
 
@@ -141,6 +145,17 @@ class Renderer:
         rendered = await all_of(one(found) for found in sorted(apps, key=lambda a: a.name))
         return [*rendered, *self._gone(commit)]
 
+    async def _rendered(self, found: FoundApp, ground: Ground, commit: _Commit) -> Finished:
+        """What goes wrong where it should not is this app's failure and nobody else's (I5)."""
+        try:
+            return await self._parts.apps.render(found, ground, commit.fleet)
+        except KnarrError:
+            raise
+        except Exception as error:
+            LOG.exception("app failed", app=found.name)
+            message = f"{found.name} failed unexpectedly: {type(error).__name__}"
+            return Finished(failures=(failure("KNR2590", message, origin=found.folder),))
+
     async def _render_app(self, found: FoundApp, commit: _Commit) -> RenderedApp:
         ground = commit.survey.grounds[found.source]
         key = self._key(found, commit)
@@ -150,7 +165,7 @@ class Renderer:
         else:
             with TRACER.start_as_current_span("render app") as span:
                 span.set_attribute("knarr.app", found.name)
-                finished = await self._parts.apps.render(found, ground, commit.fleet)
+                finished = await self._rendered(found, ground, commit)
                 if finished.failures:
                     span.set_attribute("error.type", finished.failures[0].code)
             # What failed may depend on what is not there yet: it is looked at again at every commit.

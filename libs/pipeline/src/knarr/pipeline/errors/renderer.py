@@ -404,6 +404,13 @@ ENTRIES: tuple[Entry, ...] = (
         "A hook, wave, delete policy or prune annotation says something that no agent knows and would pass over.",
         _KEPT + "Correct the annotation; docs/reference/documents.md lists the words.",
     ),
+    Entry(
+        "KNR2590",
+        "An app could not be rendered",
+        "The program failed where it should not; other apps are not touched.",
+        _KEPT + "It is tried again at the next commit. Report it with the log event.",
+        ErrorKind.BUG,
+    ),
     # --- snapshots and publishing -------------------------------------------------------------------------------
     Entry(
         "KNR2601",

@@ -23,7 +23,7 @@ APP_OUTCOME_FAILED: AppOutcome
 APP_OUTCOME_GONE: AppOutcome
 
 class ClusterFacts(_message.Message):
-    __slots__ = ("cluster", "cluster_uid", "kubernetes_version", "reported_labels", "capabilities", "enrolled_at_ms")
+    __slots__ = ("cluster", "cluster_uid", "kubernetes_version", "reported_labels", "capabilities", "enrolled_at_ms", "capabilities_known")
     class ReportedLabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -37,13 +37,15 @@ class ClusterFacts(_message.Message):
     REPORTED_LABELS_FIELD_NUMBER: _ClassVar[int]
     CAPABILITIES_FIELD_NUMBER: _ClassVar[int]
     ENROLLED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    CAPABILITIES_KNOWN_FIELD_NUMBER: _ClassVar[int]
     cluster: str
     cluster_uid: str
     kubernetes_version: str
     reported_labels: _containers.ScalarMap[str, str]
     capabilities: _containers.RepeatedScalarFieldContainer[str]
     enrolled_at_ms: int
-    def __init__(self, cluster: _Optional[str] = ..., cluster_uid: _Optional[str] = ..., kubernetes_version: _Optional[str] = ..., reported_labels: _Optional[_Mapping[str, str]] = ..., capabilities: _Optional[_Iterable[str]] = ..., enrolled_at_ms: _Optional[int] = ...) -> None: ...
+    capabilities_known: bool
+    def __init__(self, cluster: _Optional[str] = ..., cluster_uid: _Optional[str] = ..., kubernetes_version: _Optional[str] = ..., reported_labels: _Optional[_Mapping[str, str]] = ..., capabilities: _Optional[_Iterable[str]] = ..., enrolled_at_ms: _Optional[int] = ..., capabilities_known: _Optional[bool] = ...) -> None: ...
 
 class BundleRef(_message.Message):
     __slots__ = ("digest", "address", "plain_size", "sealed_size", "object_count", "chunk_count", "key_id")

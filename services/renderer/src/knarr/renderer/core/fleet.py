@@ -6,6 +6,7 @@ concluded from the absence of a cluster (I1).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -18,6 +19,8 @@ from knarr.renderer.core.failures import failure
 from knarr.renderer.core.limits import Limits
 from knarr.renderer.core.parse import AnyDocument, Parsed, parse
 from knarr.renderer.core.tree import Contents, File, Tree, content_of
+
+_VERSION = re.compile(r"v?[0-9]{1,4}\.[0-9]{1,4}(?![^.+~-])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +136,7 @@ def _joined(cluster: Cluster, facts: ClusterFacts | None, fleet: Fleet) -> Clust
     written = {k: v for k, v in cluster.labels.items() if not k.startswith(REPORTED_LABEL_PREFIX)}
     if facts is None:
         return replace(cluster, labels=written)
+    version = facts.kubernetes_version
     reported = {
         REPORTED_LABEL_PREFIX + key: value
         for key, value in facts.reported_labels.items()
@@ -141,6 +145,6 @@ def _joined(cluster: Cluster, facts: ClusterFacts | None, fleet: Fleet) -> Clust
     return replace(
         cluster,
         labels={**written, **reported},
-        kubernetes_version=facts.kubernetes_version.lstrip("v") or cluster.kubernetes_version,
-        capabilities=tuple(sorted(facts.capabilities)),
+        kubernetes_version=version.lstrip("v") if _VERSION.match(version) else cluster.kubernetes_version,
+        capabilities=tuple(sorted(facts.capabilities)) if facts.capabilities_known else cluster.capabilities,
     )

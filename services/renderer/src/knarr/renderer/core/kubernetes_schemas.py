@@ -129,4 +129,4 @@ def _needed(definitions: dict[str, Any], root: str) -> set[str]:
 
 
 def _number(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".") if part.isdigit())
+    return tuple(int(part) for part in version.split(".") if part.isascii() and part.isdigit())

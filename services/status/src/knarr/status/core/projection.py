@@ -21,7 +21,7 @@ from knarr.status.core.text import clean
 # At most so many entries of a list are kept: a page shows a few, and a report must not fill the database.
 _ENTRIES = 50
 _LABELS = 64
-_CAPABILITIES = 2_000
+_CAPABILITIES = 5_000
 _BIGINT = 2**63 - 1
 
 
@@ -79,9 +79,10 @@ def cluster_row(report: ClusterReport, subject: str, position: Position, heard_a
 
 
 def _capabilities(report: ClusterReport) -> tuple[str, ...] | None:
-    if not report.capabilities_known:
+    """None when they are not known, or too many to keep: part of them would read as if the rest were not served."""
+    if not report.capabilities_known or len(report.capabilities) > _CAPABILITIES:
         return None
-    return tuple(clean(c, 200) for c in report.capabilities[:_CAPABILITIES])
+    return tuple(clean(c, 200) for c in report.capabilities)
 
 
 def placement_row(report: AppReport, subject: str, position: Position, heard_at_ms: int) -> PlacementRow:

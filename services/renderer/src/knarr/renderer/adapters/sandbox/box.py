@@ -109,15 +109,17 @@ class Sandbox:
         """Runs it. KNR2402 time, KNR2403 memory or killed, KNR2404 output, KNR2409 (retryable) when it cannot begin."""
         async with self._room:
             number = next(self._numbers)
-            output, errors = self._work / f"out-{number}", self._work / f"err-{number}"
+            output, errors, given = (self._work / f"{what}-{number}" for what in ("out", "err", "options"))
             try:
-                answer = await self._asked(self._request(run, number, output, errors))
+                # Not in the request: a message to the launcher has a bound, values and capabilities have a higher one.
+                given.write_text(json.dumps(dict(run.options)))
+                answer = await self._asked(self._request(run, number, output, errors, given))
                 return await asyncio.to_thread(self._ended, answer, output, errors)
             finally:
-                for path in (output, errors):
+                for path in (output, errors, given):
                     path.unlink(missing_ok=True)
 
-    def _request(self, run: Run, number: int, output: Path, errors: Path) -> dict[str, Any]:
+    def _request(self, run: Run, number: int, output: Path, errors: Path, given: Path) -> dict[str, Any]:
         request: dict[str, Any] = {
             "job": number,
             "root": str(run.root),
@@ -132,7 +134,7 @@ class Sandbox:
         }
         if run.argv:
             return {**request, "argv": list(run.argv)}
-        return {**request, "module": run.module, "options": dict(run.options)}
+        return {**request, "module": run.module, "options": str(given)}
 
     async def _asked(self, request: dict[str, Any]) -> dict[str, Any]:
         control = self._launched()

@@ -153,12 +153,14 @@ def _program(request: dict[str, Any]) -> int:
 
 
 def _call(request: dict[str, Any]) -> int:
+    with open(request["options"], encoding="utf-8") as file:
+        options = json.load(file)
     os.environ.clear()
     os.environ.update(request["environment"])
     # Before the import: a library that starts threads would leave them unrestricted.
     _restrict(request, (sys.prefix, sys.base_prefix, os.path.dirname(__file__)), _SYSTEM_LIBRARIES)
     module = importlib.import_module(request["module"])
-    return int(module.run(request["options"]))
+    return int(module.run(options))
 
 
 if __name__ == "__main__":

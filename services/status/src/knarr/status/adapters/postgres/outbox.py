@@ -45,7 +45,7 @@ class PostgresOutbox:
                 [f.cluster_uid for f in facts],
                 [f.kubernetes_version for f in facts],
                 [json.dumps({REPORTED_LABEL_PREFIX + k: v for k, v in f.reported_labels.items()}) for f in facts],
-                [json.dumps(f.capabilities) for f in facts],
+                [json.dumps(f.capabilities if f.capabilities_known else None) for f in facts],
             )
 
     async def republish_facts(self, told: int) -> int:
@@ -91,6 +91,7 @@ def _facts(row: dict[str, Any]) -> ClusterFacts:
         cluster_uid=row["cluster_uid"],
         kubernetes_version=row["kubernetes_version"],
         reported_labels=labels,
-        capabilities=tuple(row["capabilities"]),
+        capabilities=tuple(row["capabilities"] or ()),
+        capabilities_known=row["capabilities"] is not None,
         enrolled_at_ms=row["enrolled_at_ms"],
     )

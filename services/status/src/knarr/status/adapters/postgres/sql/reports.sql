@@ -14,7 +14,7 @@ insert into status.cluster as c (
 select name, stream_created, sequence, heard_at_ms, epoch, uid, generation_seen, generation_applied, agent_version,
     start_number, kubernetes_version, reported_labels::jsonb,
     coalesce(
-        nullif(capabilities::jsonb, 'null'), (select k.capabilities from status.cluster k where k.name = t.name), '[]'
+        nullif(capabilities::jsonb, 'null'), (select k.capabilities from status.cluster k where k.name = t.name), 'null'
     ),
     features::jsonb, failures::jsonb, app_count, reported_at_ms, heard_at_ms, heard_at_ms < $18
 from unnest(
