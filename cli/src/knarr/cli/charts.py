@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from knarr.cli.install.access import Network
+
 if TYPE_CHECKING:
     from knarr.fetcher.core.tree import TreeDelta
     from knarr.fetcher.resolve import ChartParts
@@ -52,13 +54,13 @@ class ChartFetching:
         if not self.wanted:
             return dict(snapshots)
         from knarr.fetcher.adapters.charts.web import Web
+        from knarr.service.logs import configure_logging
 
-        hosts = frozenset(os.environ.get("KNARR_CHART_HOSTS", "").split(",")) - {""}
-        bundle = os.environ.get("KNARR_CA_BUNDLE")
-        plain_http = os.environ.get("KNARR_ALLOW_PLAIN_HTTP", "") == "true"
-        web = Web(hosts=hosts, plain_http=plain_http, ca_bundle=Path(bundle) if bundle else None)
+        configure_logging("knarr", "error")  # to stderr: what is printed may be for a program
+        network = Network.of_environment()
+        web = Web(hosts=network.chart_hosts, plain_http=network.plain_http, ca_bundle=network.ca_bundle)
         try:
-            parts = _parts(web, self.credentials, plain_http=plain_http)
+            parts = _parts(web, self.credentials, network)
             return {name: await self._completed(name, found, parts) for name, found in snapshots.items()}
         finally:
             await web.close()
@@ -82,7 +84,7 @@ class ChartFetching:
         return replace(snapshot, tree=tree, contents=_Overlaid(snapshot.contents, pinned.contents))
 
 
-def _parts(web: Any, credentials: Path | None, *, plain_http: bool) -> ChartParts:
+def _parts(web: Any, credentials: Path | None, network: Network) -> ChartParts:
     from knarr.fetcher.adapters.charts.archives import ArchiveFolder
     from knarr.fetcher.adapters.charts.repositories import WebCharts
     from knarr.fetcher.adapters.credentials import CredentialsFile
@@ -90,9 +92,9 @@ def _parts(web: Any, credentials: Path | None, *, plain_http: bool) -> ChartPart
     from knarr.fetcher.resolve import ChartParts, Patience
 
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "knarr" / "charts"
-    proxy = os.environ.get("KNARR_PROXY", "")
+    rules = AddressRules(plain_http=network.plain_http)
     return ChartParts(
-        charts=WebCharts(web, CredentialsFile(credentials), AddressRules(plain_http=plain_http), proxy),
+        charts=WebCharts(web, CredentialsFile(credentials), rules, network.proxy),
         archives=ArchiveFolder(cache),
         patience=Patience(time.monotonic),
     )

@@ -13,8 +13,11 @@ import click
 from knarr.cli.charts import ChartFetching, chart_options
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from knarr.renderer.core.compare import FleetChange
     from knarr.renderer.diff import Line
+    from knarr.renderer.offline import Result
 
 _WIDEST = 160
 _STYLES = {
@@ -77,17 +80,26 @@ async def _changed(
 ) -> tuple[FleetChange, bool]:
     from knarr.cli.laptop import commit_snapshots, folder_snapshots, laptop_renderer
     from knarr.renderer.diff import diff as compared
-    from knarr.renderer.vet import UNCHECKED_CODE, findings_of, rendered_offline
+    from knarr.renderer.vet import rendered_offline
 
     async with laptop_renderer() as renderer:
         was = await rendered_offline(renderer, await charts.complete(commit_snapshots(fleet, before, sources)))
         newer = commit_snapshots(fleet, after, sources) if after else folder_snapshots(fleet, sources)
         becomes = await rendered_offline(renderer, await charts.complete(newer))
-    missing = [f for f in findings_of(becomes) if f.severity.value == "error" or f.failure.code == UNCHECKED_CODE]
-    for finding in missing:
-        failure = finding.failure
-        click.echo(f"{failure.origin or finding.app}: {failure.code}: {failure.message}", err=True)
+    missing = [*_unrendered(was, before), *_unrendered(becomes, after or "the folder")]
+    for line in dict.fromkeys(missing):
+        click.echo(line, err=True)
     return compared(was, becomes), not missing
+
+
+def _unrendered(result: Result, side: str) -> Iterator[str]:
+    """What the difference leaves out, on either side: an app that did not render before seems never to have been."""
+    from knarr.renderer.vet import UNCHECKED_CODE, findings_of
+
+    for finding in findings_of(result):
+        failure = finding.failure
+        if finding.severity.value == "error" or failure.code == UNCHECKED_CODE:
+            yield f"{side}: {failure.origin or finding.app}: {failure.code}: {failure.message}"
 
 
 def _show(lines: list[Line], svg: Path | None) -> None:

@@ -69,7 +69,7 @@ async def _vetted(
     snapshots = await charts.complete(folder_snapshots(fleet, sources))
     async with laptop_renderer() as renderer:
         result = await rendered_offline(renderer, snapshots)
-        return findings_of(result), tuple(sorted(result.finished))
+        return findings_of(result, fetched=charts.wanted), tuple(sorted(result.finished))
 
 
 def _summary(found: tuple[Finding, ...], apps: tuple[str, ...]) -> str:

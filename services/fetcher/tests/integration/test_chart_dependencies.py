@@ -117,3 +117,54 @@ async def test_a_private_repository_gets_the_login_that_the_chart_names(
     named = description(("db", "^1", helm.url), annotations="{knarr.dev/credentials: 'db=registry'}")
     snapshot = await commit(fetcher, {"web/Chart.yaml": named})
     assert (locked(snapshot)["db"].version, locked(snapshot)["db"].code) == ("1.1.0", "")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    ["<<<<<<< HEAD\ndependencies: []\n", "dependencies: []\n", "", "x" * 100_000],
+    ids=["merge markers", "without the dependency", "empty", "huge"],
+)
+async def test_a_chart_lock_that_says_nothing_of_a_dependency_is_no_missing_lock(
+    fetcher: FetcherHarness, helm: HelmServer, broken: str
+) -> None:
+    snapshot = await commit(fetcher, {"web/Chart.yaml": description(("db", "^1", helm.url)), "web/Chart.lock": broken})
+    assert locked(snapshot)["db"].code == "KNR1059"
+
+
+async def test_another_chart_of_a_like_name_is_not_the_dependency(fetcher: FetcherHarness, helm: HelmServer) -> None:
+    files: dict[str, str | bytes | None] = {
+        "web/Chart.yaml": description(("db", "^1", helm.url)),
+        "web/charts/db-cluster-1.0.0.tgz": chart("db-cluster", "1.0.0"),
+        "web/charts/db-vault-1.0.tgz": b"",
+    }
+    assert locked(await commit(fetcher, files))["db"].version == "1.1.0"
+
+
+async def test_a_name_that_would_leave_its_place_is_nobodys_chart(fetcher: FetcherHarness, helm: HelmServer) -> None:
+    named = [("../other/secret", "^1", helm.url), ("a/b", "^1", helm.url), ("db", "^1", helm.url + "/" + "x" * 600)]
+    snapshot = await commit(fetcher, {"web/Chart.yaml": description(*named)})
+    assert (snapshot.lock, helm.requests) == (b"", [])
+
+
+async def test_a_failure_that_becomes_another_one_is_told(fetcher: FetcherHarness, helm: HelmServer) -> None:
+    helm.refuse_with = 503
+    first = await commit(fetcher, {"web/Chart.yaml": description(("db", "^1", helm.url))})
+    assert locked(first)["db"].code == "KNR1050"
+    helm.refuse_with = 401
+
+    async def told() -> SnapshotStored | None:
+        newest = await fetcher.newest()
+        return newest if newest and locked(newest)["db"].code == "KNR1051" else None
+
+    again = await fetcher.until(told, "the login's failure")
+    assert again.commit == first.commit
+    quiet = len(helm.requests)
+    helm.refuse_with = None
+    healed = await fetcher.until(lambda: _healed(fetcher), "the chart")
+    assert len(helm.requests) <= quiet + 4
+    assert locked(healed)["db"].version == "1.1.0"
+
+
+async def _healed(fetcher: FetcherHarness) -> SnapshotStored | None:
+    newest = await fetcher.newest()
+    return newest if newest and not locked(newest)["db"].code else None

@@ -33,6 +33,16 @@ def sparse() -> bytes:
     return gzip.compress(raw.getvalue())
 
 
+def long_header() -> bytes:
+    """A member with an extended header of half a megabyte, which tarfile would read for long."""
+    info = tarfile.TarInfo("web/a")
+    info.pax_headers = {"comment": "x" * 500_000}
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(info, io.BytesIO(b""))
+    return gzip.compress(raw.getvalue())
+
+
 HOSTILE: list[tuple[str, bytes]] = [
     ("no gzip", b"hello"),
     ("empty", b""),
@@ -50,6 +60,7 @@ HOSTILE: list[tuple[str, bytes]] = [
     ("a device", tar_gz([DESCRIBED], [member("web/null", tarfile.CHRTYPE)])),
     ("a pipe", tar_gz([DESCRIBED], [member("web/pipe", tarfile.FIFOTYPE)])),
     ("a sparse file", sparse()),
+    ("a long header", long_header()),
     ("two of one name", tar_gz([DESCRIBED, ("web/a", b"1"), ("web/a", b"2")])),
     ("a file that is a folder", tar_gz([DESCRIBED, ("web/a", b"1"), ("web/a/b", b"2")])),
     ("two folders", tar_gz([DESCRIBED, ("other/a", b"1")])),

@@ -210,3 +210,36 @@ async def test_a_link_in_a_packed_subchart_shows_no_file(renderer: Offline, tmp_
     result = await rendered(renderer, tmp_path / "a", {"web/Chart.yaml": parent("- {name: db, version: ^1}")})
     assert all(b"root:" not in plain for plain in result.plain.values())
     assert all("root:" not in f.message for f in result.finished[AppName("web")].failures)
+
+
+async def test_a_mount_falls_on_nothing_that_the_chart_has_so_that_helm_can_judge_it(
+    renderer: Offline, tmp_path: Path
+) -> None:
+    files = {
+        "web/Chart.yaml": parent(
+            f"- {{name: db, version: ^1, repository: '{REPOSITORY}', alias: first}}",
+            f"- {{name: db, version: ^2, repository: '{REPOSITORY}', alias: second}}",
+        ),
+        "web/charts/db-2": "a file of this name",
+        **lock(("^1", "1.0.0"), ("^2", "2.0.0")),
+        **subchart(f".knarr/charts/{digest('1.0.0')}", "1.0.0"),
+        **subchart(f".knarr/charts/{digest('2.0.0')}", "2.0.0"),
+    }
+    result = await rendered(renderer, tmp_path / "a", files)
+    assert codes(result) == ["KNR2401"]  # in Helm's words: db-2 is no chart
+
+
+async def test_another_chart_of_a_like_name_is_not_the_dependency(renderer: Offline, tmp_path: Path) -> None:
+    charts = tmp_path / "a/web/charts"
+    charts.mkdir(parents=True)
+    for name in ("db-cluster-1.0.0.tgz", "db-vault-1.0.tgz"):
+        (charts / name).write_bytes(packed())
+    result = await rendered(renderer, tmp_path / "a", {"web/Chart.yaml": parent("- {name: db, version: ^1}")})
+    assert codes(result) == ["KNR2408"]
+
+
+async def test_a_large_source_mounted_again_and_again_is_refused_early(renderer: Offline, tmp_path: Path) -> None:
+    files = {f"big/f{n}.txt": "" for n in range(1_500)} | subchart("big", "1.0.0")
+    listed = [f"- {{name: db, repository: 'file://../big', alias: a{n}}}" for n in range(150)]
+    result = await rendered(renderer, tmp_path / "a", {"web/Chart.yaml": parent(*listed), **files})
+    assert "KNR2307" in codes(result)

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pygit2
-import yaml
 
-from knarr.cli.install.access import Access
+from knarr.cli.install.access import Access, Network
 from knarr.fetcher.adapters.credentials import CredentialsFile
 from knarr.fetcher.adapters.git.bare import BareMirror
 from knarr.fetcher.adapters.git.callbacks import Bounds
 from knarr.fetcher.adapters.git.process import configure_libgit2, trust_hosts
 from knarr.fetcher.core.address import AddressRules, checked_address
+from knarr.fetcher.core.chart_references import child, composed, text_of
 from knarr.fetcher.core.refs import parse_ref
 from knarr.fetcher.core.tree import Limits
 from knarr.pipeline.errors import rejected, retryable
@@ -52,22 +52,20 @@ def find_fleet(where: str, ref: str = "", access: Access | None = None) -> Fleet
 
 def _documented_at(url: str, ref: str, access: Access) -> tuple[str, ...]:
     """As the fetcher will read it, with its own code: the same logins, hosts and refusals. KNR1nnn, KNR6204."""
-    environment = access.environment()
-    bundle = environment.get("KNARR_CA_BUNDLE")
-    plain_http = environment.get("KNARR_ALLOW_PLAIN_HTTP") == "true"
-    address = checked_address(url, AddressRules(plain_http=plain_http))
+    network = Network.of_environment()
+    address = checked_address(url, AddressRules(plain_http=network.plain_http))
     credentials = CredentialsFile(access.credentials_file)
     found = credentials.credential(access.name, address) if access.name else None
     with tempfile.TemporaryDirectory(prefix="knarr-fleet-") as folder:
         home = Path(folder) / "home"
-        configure_libgit2(home, ca_bundle=Path(bundle) if bundle else None)
+        configure_libgit2(home, ca_bundle=network.ca_bundle)
         trust_hosts(home, credentials.known_hosts())
         mirror = BareMirror(
             Path(folder) / "fleet.git",
             address,
             "",
             login=found.login if found else None,
-            proxy=(found.proxy if found else "") or environment.get("KNARR_PROXY", ""),
+            proxy=(found.proxy if found else "") or network.proxy,
             bounds=Bounds(),
             limits=Limits(),
         )
@@ -97,8 +95,5 @@ def _names(files: Mapping[str, bytes]) -> tuple[str, ...]:
 
 def _name_in(content: bytes) -> str:
     """The renderer judges the document; here only its name is wanted."""
-    try:
-        document = yaml.safe_load(content)
-    except yaml.YAMLError:
-        return ""
-    return str(document.get("name") or "") if isinstance(document, dict) else ""
+    name = text_of(child(composed(content), "name"))
+    return name[:253]

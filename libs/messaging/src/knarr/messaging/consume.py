@@ -22,7 +22,8 @@ from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from knarr.messaging.broker import Broker
-from knarr.messaging.envelope import from_wire
+from knarr.messaging.envelope import MAX_PLAIN_BYTES, from_wire
+from knarr.messaging.streams import FOREIGN_PLAIN
 from knarr.messaging.subjects import dead_letter_subject
 from knarr.messaging.tracing import TRACER, extract
 from knarr.pipeline.decision import DeadLetter
@@ -157,7 +158,7 @@ def received(what: Subscription, message: Msg) -> Received:
     meta = message.metadata
     headers = dict(message.headers or {})
     return Received(
-        value=from_wire(what.kinds, message.data, headers),
+        value=from_wire(what.kinds, message.data, headers, most=FOREIGN_PLAIN.get(what.stream, MAX_PLAIN_BYTES)),
         subject=message.subject,
         sequence=meta.sequence.stream,
         deliveries=meta.num_delivered or 1,

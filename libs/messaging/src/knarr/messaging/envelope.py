@@ -22,6 +22,8 @@ _COMPRESS_FROM_BYTES = 4_096
 def to_wire(value: Any) -> tuple[bytes, dict[str, str]]:
     """(payload, headers) of a message value. KNR7012 when even compressed it exceeds what the broker takes."""
     payload = encode(value)
+    if len(payload) > MAX_PLAIN_BYTES:
+        raise rejected("KNR7012", f"a {type(value).__name__} of {len(payload)} bytes is larger than anybody reads")
     headers = inject({TYPE_HEADER: type(value).__name__})
     if len(payload) >= _COMPRESS_FROM_BYTES:
         payload = zstandard.ZstdCompressor(level=3).compress(payload)
@@ -31,24 +33,26 @@ def to_wire(value: Any) -> tuple[bytes, dict[str, str]]:
     return payload, headers
 
 
-def from_wire(kinds: tuple[type, ...], payload: bytes, headers: Mapping[str, str] | None) -> Any:
-    """The value in a message, which must be of one of `kinds`. KNR7001 otherwise."""
+def from_wire(
+    kinds: tuple[type, ...], payload: bytes, headers: Mapping[str, str] | None, *, most: int = MAX_PLAIN_BYTES
+) -> Any:
+    """The value in a message, which must be of one of `kinds`. KNR7001 otherwise, KNR7005 above `most` bytes."""
     found = headers or {}
     name = found.get(TYPE_HEADER, kinds[0].__name__ if len(kinds) == 1 else "")
     kind = next((k for k in kinds if k.__name__ == name), None)
     if kind is None:
         raise rejected("KNR7001", f"a message of type {name[:60]!r} is not expected here")
     if found.get(ENCODING_HEADER) == "zstd":
-        payload = _decompress(payload)
+        payload = _decompress(payload, most)
     return decode(kind, payload)
 
 
-def _decompress(payload: bytes) -> bytes:
+def _decompress(payload: bytes, most: int) -> bytes:
     try:
         with zstandard.ZstdDecompressor().stream_reader(payload) as reader:
-            plain = reader.read(MAX_PLAIN_BYTES + 1)
+            plain = reader.read(most + 1)
     except zstandard.ZstdError as error:
         raise rejected("KNR7001", "the message's compression is broken") from error
-    if len(plain) > MAX_PLAIN_BYTES:
-        raise rejected("KNR7005", f"the message decompresses to more than {MAX_PLAIN_BYTES} bytes")
+    if len(plain) > most:
+        raise rejected("KNR7005", f"the message decompresses to more than {most} bytes")
     return plain

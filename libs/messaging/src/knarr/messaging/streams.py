@@ -23,6 +23,8 @@ DEAD_LETTERS = "DEAD_LETTERS"
 
 _DAY = 86_400.0
 _MB = 1_000_000  # what others than our own services may store at once
+# How large a message may unfold of which somebody else than our own services is the author.
+FOREIGN_PLAIN = {REPORTS: 8 * _MB, COMMANDS: _MB, DEAD_LETTERS: 8 * _MB}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,10 @@ async def ensure_streams(js: JetStreamContext, *, replicas: int = 1, streams: tu
     """Creates what is missing. Safe to call from every service at once."""
     for stream in streams:
         try:
-            await js.stream_info(stream.name)
+            found = (await js.stream_info(stream.name)).config
         except NotFoundError:
             await js.add_stream(stream.config(replicas))
+            continue
+        if (found.max_msg_size or -1) != stream.max_message_bytes:  # made before there was such a bound
+            found.max_msg_size = stream.max_message_bytes
+            await js.update_stream(found)

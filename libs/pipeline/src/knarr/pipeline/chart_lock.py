@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, fields
 RESERVED_FOLDER = ".knarr"
 CHARTS_FOLDER = f"{RESERVED_FOLDER}/charts"
 LOCK_FILE = f"{RESERVED_FOLDER}/charts.json"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

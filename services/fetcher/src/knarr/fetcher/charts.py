@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from knarr.fetcher.core.chart_archive import ArchiveLimits, unpack_chart
+import structlog
+
+from knarr.fetcher.beside import beside_the_loop
+from knarr.fetcher.core.chart_archive import unpack_chart
 from knarr.fetcher.core.chart_dependencies import (
     CHART_FILE,
     CHART_LOCK,
+    REGULAR,
     dependencies_in,
     descriptions_in,
     is_chart_description,
@@ -33,16 +37,19 @@ from knarr.pipeline.chart_lock import (
     lock_from_bytes,
     lock_to_bytes,
 )
-from knarr.pipeline.errors import KnarrError, rejected
+from knarr.pipeline.errors import KnarrError, rejected, retryable
 from knarr.pipeline.snapshot import FileMode, SnapshotStored
 from knarr.service.waiting import all_of
 
 _AT_ONCE = 4
 _MOST_CHARTS = 200
 _MOST_CHART_FILES = 2_000
+_MOST_USES = 2_000
+_MOST_READ_BYTES = 1024 * 1024
 _MOST_BYTES = 128 * 1024 * 1024
 
 
+LOG = structlog.get_logger("knarr.fetcher")
 _Use = tuple[str, ChartReference]
 
 
@@ -72,6 +79,11 @@ def lock_of(snapshot: SnapshotStored | None) -> ChartLock:
         return ChartLock()
 
 
+def is_readable(snapshot: SnapshotStored | None) -> bool:
+    """Whether what the snapshot's lock says is known: an older fetcher may have written it."""
+    return snapshot is None or not snapshot.lock or lock_of(snapshot) != ChartLock()
+
+
 def is_failing(lock: ChartLock) -> bool:
     """Whether a reference waits for another try."""
     return any(chart.code for chart in lock.charts)
@@ -90,23 +102,24 @@ async def pin(change: Change, before: ChartLock, repository: Files, parts: Chart
 
     `whole`: files of all charts are needed; otherwise only if the set of pinned charts differs from that of `before`.
     """
-    uses = (
+    named = (
         *await _uses_of_apps(change.delta, before, repository),
         *await _uses_of_charts(change, before, repository),
     )
-    references = list(dict.fromkeys(r for _, r in sorted(uses, key=_apps_first)))
+    uses = tuple(sorted(named, key=_apps_first)[:_MOST_USES])
+    references = list(dict.fromkeys(r for _, r in uses))
     room = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(reference: ChartReference) -> tuple[LockedChart, bytes]:
+    async def one(reference: ChartReference) -> LockedChart:
         async with room:
-            return await locked(reference, before, parts, need_bytes=whole)
+            return await locked(reference, before, parts, at_hand=whole)
 
     found = await all_of(one(reference) for reference in references[:_MOST_CHARTS])
     too_many = rejected("KNR1057", f"a source has at most {_MOST_CHARTS} charts")
-    found += [(failed(reference, too_many), b"") for reference in references[_MOST_CHARTS:]]
-    lock = ChartLock(charts=tuple(chart for chart, _ in found), uses=uses)
+    found += [failed(reference, too_many) for reference in references[_MOST_CHARTS:]]
+    lock = ChartLock(charts=tuple(found), uses=uses)
     if whole:
-        return _with_files(lock, found, parts.limits)
+        return await _with_files(lock, parts)
     if lock.folders != before.folders:
         again = await pin(change, replace(lock, uses=before.uses), repository, parts, whole=True)
         if again.lock.folders != before.folders:
@@ -144,15 +157,21 @@ async def _uses_of_charts(change: Change, before: ChartLock, repository: Files) 
         return tuple(u for u in before.uses if is_chart_description(u[0].encode()))
     whole = delta if delta.complete else await repository.changes(None, change.tree_id)
     files = {file.path: file for file in whole.changed}
-    vendored = vendored_in(files)
+    names = vendored_in(files)
     uses: list[_Use] = []
+    left = _MOST_READ_BYTES
     for path in descriptions_in(files)[:_MOST_CHART_FILES]:
         folder = path.removesuffix(CHART_FILE)
         lock = files.get(folder + CHART_LOCK)
-        locked_versions = await _content(lock, repository) if lock and lock.mode is FileMode.REGULAR else b""
+        locked_versions = await _content(lock, repository) if lock is not None and lock.mode in REGULAR else None
         description = await _content(files[path], repository)
-        names = vendored.get(folder.removesuffix(b"/"), frozenset())
-        uses += [(_text(path), r) for r in dependencies_in(description, locked_versions, names) if _text(path)]
+        left -= len(description) + len(locked_versions or b"")
+        if left < 0 or len(uses) >= _MOST_USES:
+            LOG.warning("charts not looked at: there are too many, or too large ones", first=_text(path)[:200])
+            break
+        inside = names.get(folder.removesuffix(b"/"), frozenset())
+        found = await beside_the_loop(dependencies_in, description, locked_versions, inside)
+        uses += [(_text(path), r) for r in found if _text(path)]
     return tuple(uses)
 
 
@@ -170,27 +189,39 @@ async def _content(file: TreeFile, repository: Files) -> bytes:
     return content
 
 
-def _with_files(lock: ChartLock, found: Iterable[tuple[LockedChart, bytes]], limits: ArchiveLimits) -> Pinned:
+async def _with_files(lock: ChartLock, parts: ChartParts) -> Pinned:
+    """One archive at a time, and each once, whatever the number of references that mean it."""
     files: dict[bytes, TreeFile] = {}
     contents: dict[bytes, bytes] = {}
+    done: dict[str, KnarrError | None] = {}
     charts: list[LockedChart] = []
-    for resolved, archive in found:
-        chart = resolved
-        unpacked: tuple[tuple[bytes, bytes], ...] = ()
-        try:
-            if chart.folder:
-                unpacked = unpack_chart(archive, chart.reference.name, limits)
-            if sum(map(len, contents.values())) + sum(len(c) for _, c in unpacked) > _MOST_BYTES:
-                raise rejected("KNR1055", f"the charts of one source unfold to more than {_MOST_BYTES} bytes")
-        except KnarrError as error:
-            chart, unpacked = failed(chart.reference, error, chart), ()
-        charts.append(chart)
-        for path, content in unpacked:
-            file = _file(f"{chart.folder}/".encode() + path, content)
-            files[file.path], contents[file.content_id] = file, content
+    room = _MOST_BYTES
+    for chart in lock.charts:
+        if chart.folder and chart.digest not in done:
+            try:
+                unpacked = await _unpacked(chart, parts)
+                room -= sum(len(content) for _, content in unpacked)
+                if room < 0:
+                    raise rejected("KNR1055", f"the charts of one source unfold to more than {_MOST_BYTES} bytes")
+            except KnarrError as error:
+                done[chart.digest] = error
+            else:
+                done[chart.digest] = None
+                for path, content in unpacked:
+                    file = _file(f"{chart.folder}/".encode() + path, content)
+                    files[file.path], contents[file.content_id] = file, content
+        wrong = done.get(chart.digest) if chart.folder else None
+        charts.append(failed(chart.reference, wrong, chart) if wrong is not None else chart)
     return _lock_file(
         Pinned(lock=replace(lock, charts=tuple(charts)), whole=True, files=tuple(files.values()), contents=contents)
     )
+
+
+async def _unpacked(chart: LockedChart, parts: ChartParts) -> tuple[tuple[bytes, bytes], ...]:
+    archive = await parts.archives.load(chart.digest)
+    if archive is None:
+        raise retryable("KNR1050", f"chart {chart.reference.name[:80]!r} could not be kept")
+    return await beside_the_loop(unpack_chart, archive, chart.reference.name, parts.limits)
 
 
 def _lock_file(pinned: Pinned) -> Pinned:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from opentelemetry import trace
 from opentelemetry.context import Context
 
-from knarr.fetcher.charts import Change, Pinned, is_failing, lock_of, pin
+from knarr.fetcher.charts import Change, Pinned, is_failing, is_readable, lock_of, pin
 from knarr.fetcher.core.globs import covers
 from knarr.fetcher.core.numbering import next_number
 from knarr.fetcher.core.source import Source
@@ -57,11 +57,12 @@ async def fetch(source: Source, repository: Repository, parts: Parts, *, audit: 
     for _ in range(_RACES):
         look = await _look(source, repository, parts, audit)
         current = look.base is not None and await _is_current(look, look.base, repository)
-        if look.base is not None and current and not await _charts_moved(look.base, repository, parts):
+        moved = await _charts_moved(look.base, repository, parts) if look.base is not None and current else None
+        if look.base is not None and current and moved is None:
             if look.kept.stored != look.base or look.kept.stream != look.stream:
                 await parts.memory.remember(source.name, _remembered(look, look.base))
             return Fetched(snapshot=look.base, published=False, fetched=look.sighting.fetched)
-        snapshot = await _publish(look, repository, parts)
+        snapshot = await _publish(look, repository, parts, moved)
         if snapshot is not None:
             return Fetched(snapshot=snapshot, published=True, fetched=look.sighting.fetched)
     raise retryable("KNR7011", f"another fetcher keeps publishing commits of {source.name}")
@@ -107,8 +108,8 @@ async def _is_current(look: _Look, base: SnapshotStored, repository: Repository)
     return not delta.complete and not any(covers(pattern, path) for pattern in look.source.paths for path in texts)
 
 
-async def _publish(look: _Look, repository: Repository, parts: Parts) -> SnapshotStored | None:
-    """None when another fetcher was faster."""
+async def _publish(look: _Look, repository: Repository, parts: Parts, moved: Pinned | None) -> SnapshotStored | None:
+    """None when another fetcher was faster. `moved`: the charts, where nothing else has changed."""
     source, sighting = look.source, look.sighting
     with TRACER.start_as_current_span(
         "fetch",
@@ -125,7 +126,7 @@ async def _publish(look: _Look, repository: Repository, parts: Parts) -> Snapsho
         with TRACER.start_as_current_span("snapshot") as stored_span:
             commit = await _numbered(look, parts)
             span.set_attribute("knarr.commit.number", commit.number)
-            delta, pinned = await _content(look, repository, parts)
+            delta, pinned = await _content(look, repository, parts, moved)
             snapshot = await store(
                 commit,
                 sighting.tree_id,
@@ -144,25 +145,31 @@ async def _publish(look: _Look, repository: Repository, parts: Parts) -> Snapsho
         return snapshot
 
 
-async def _content(look: _Look, repository: Repository, parts: Parts) -> tuple[TreeDelta, Pinned]:
+async def _content(look: _Look, repository: Repository, parts: Parts, moved: Pinned | None) -> tuple[TreeDelta, Pinned]:
     """What the commit brings, and its charts. Another set of charts begins a new chain of manifests."""
-    delta = await delta_since(look.base, look.sighting.tree_id, repository)
-    before = lock_of(look.base if look.base is not None else _newest(look))
+    known = look.base if look.base is not None else _newest(look)
+    readable = look.base if is_readable(known) else None  # of a lock that cannot be read nothing is kept
+    delta = await delta_since(readable, look.sighting.tree_id, repository)
+    before = lock_of(known)
     with TRACER.start_as_current_span("charts"):
+        if moved is not None and (delta.complete <= moved.whole):
+            return (delta if not moved.whole else await _whole(look, delta, repository)), moved
         change = Change(tree_id=look.sighting.tree_id, delta=delta)
         pinned = await pin(change, before, repository, parts.charts, whole=delta.complete)
-    if pinned.whole and not delta.complete:
-        delta = await delta_since(None, look.sighting.tree_id, repository)
-    return delta, pinned
+    return (await _whole(look, delta, repository) if pinned.whole else delta), pinned
 
 
-async def _charts_moved(base: SnapshotStored, repository: Repository, parts: Parts) -> bool:
-    """Whether a chart that could not be resolved now is, or fails in another way: the snapshot is stored again."""
+async def _whole(look: _Look, delta: TreeDelta, repository: Repository) -> TreeDelta:
+    return delta if delta.complete else await delta_since(None, look.sighting.tree_id, repository)
+
+
+async def _charts_moved(base: SnapshotStored, repository: Repository, parts: Parts) -> Pinned | None:
+    """The charts, if one that could not be resolved now is, or fails in another way; None when nothing is new."""
     before = lock_of(base)
     if not is_failing(before):
-        return False
-    unchanged = Change(tree_id=base.tree_id)
-    return (await pin(unchanged, before, repository, parts.charts, whole=False)).lock_bytes != base.lock
+        return None
+    pinned = await pin(Change(tree_id=base.tree_id), before, repository, parts.charts, whole=False)
+    return pinned if pinned.lock_bytes != base.lock else None
 
 
 async def _numbered(look: _Look, parts: Parts) -> Commit:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
+from knarr.fetcher.beside import beside_the_loop
 from knarr.fetcher.core.chart_archive import ArchiveLimits, unpack_chart
 from knarr.fetcher.core.chart_index import Offer
 from knarr.fetcher.core.chart_references import exact, highest, is_oci, is_sha256
@@ -21,7 +22,7 @@ from knarr.fetcher.counters import CHART_FAILURES
 from knarr.fetcher.ports import Archives, Charts
 from knarr.pipeline.chart_lock import ChartLock, ChartReference, LockedChart
 from knarr.pipeline.errors import KnarrError, bug, rejected, retryable
-from knarr.pipeline.versions import satisfies
+from knarr.pipeline.versions import range_of, satisfies, version_of
 
 LOG = structlog.get_logger("knarr.fetcher")
 _FIRST_SECONDS = 10.0
@@ -69,20 +70,18 @@ class ChartParts:
     limits: ArchiveLimits = field(default_factory=ArchiveLimits)
 
 
-async def locked(
-    reference: ChartReference, before: ChartLock, parts: ChartParts, *, need_bytes: bool
-) -> tuple[LockedChart, bytes]:
-    """What the reference is pinned to and, when they are needed, the archive's bytes. Never raises a KnarrError."""
+async def locked(reference: ChartReference, before: ChartLock, parts: ChartParts, *, at_hand: bool) -> LockedChart:
+    """What the reference is pinned to; `at_hand`: its archive is kept afterwards. Never raises a KnarrError."""
     kept, said = _kept(reference, before), before.chart(reference)
-    if kept is not None and not need_bytes:
-        return replace(kept, reference=reference), b""
+    if kept is not None and not at_hand:
+        return replace(kept, reference=reference)
     if said is not None and said.code and not parts.patience.is_over(reference):
-        return said, b""
+        return said
     try:
-        async with asyncio.timeout(seconds := parts.patience.seconds(reference)):
+        async with asyncio.timeout(parts.patience.seconds(reference)):
             found = await _resolved(reference, kept, parts)
     except TimeoutError:
-        error: KnarrError = retryable("KNR1050", f"chart {reference.name[:80]!r}: no answer within {seconds:.0f} s")
+        error: KnarrError = retryable("KNR1050", f"chart {reference.name[:80]!r}: no answer in time")
     except KnarrError as raised:
         error = raised
     except Exception:
@@ -96,7 +95,7 @@ async def locked(
     failure = failed(reference, error, kept)
     if failure != said:  # told when it is news
         LOG.warning("chart not resolved", chart=reference.name[:80], code=error.code, error=error.message)
-    return failure, b""
+    return failure
 
 
 def failed(reference: ChartReference, error: KnarrError, kept: LockedChart | None = None) -> LockedChart:
@@ -114,22 +113,17 @@ def _kept(reference: ChartReference, before: ChartLock) -> LockedChart | None:
         for c in before.charts
         if (c.reference.repository, c.reference.name) == (reference.repository, reference.name)
         and is_sha256(c.digest)
-        and satisfies(c.version, reference.version)
-        and reference.locked in ("", c.version)
+        and (c.version == reference.locked if reference.locked else satisfies(c.version, reference.version))
     ]
     own = next((c for c in same if c.reference == reference), None)
     found = own or max(same, key=lambda c: (c.version, c.digest), default=None)
     return replace(found, code="", message="") if found else None
 
 
-async def _resolved(
-    reference: ChartReference, kept: LockedChart | None, parts: ChartParts
-) -> tuple[LockedChart, bytes]:
-    if kept is not None and (archive := await parts.archives.load(kept.digest)) is not None:
-        return replace(kept, reference=reference), archive
-    if reference.locked and not satisfies(reference.locked, reference.version):
-        message = f"Chart.lock names {reference.locked[:60]!r}, but Chart.yaml wants {reference.version[:60]!r}"
-        raise rejected("KNR1059", f"{reference.name[:80]}: {message}")
+async def _resolved(reference: ChartReference, kept: LockedChart | None, parts: ChartParts) -> LockedChart:
+    if kept is not None and await parts.archives.load(kept.digest) is not None:
+        return replace(kept, reference=reference)
+    _check_lock(reference)
     wanted = kept.version if kept else reference.locked
     version = wanted or (exact(reference.version) if is_oci(reference) else "")
     offers = (Offer(version=version),) if version and is_oci(reference) else await parts.charts.offers(reference)
@@ -142,6 +136,19 @@ async def _resolved(
     digest = hashlib.sha256(archive).hexdigest()
     if kept is not None and digest != kept.digest:
         raise rejected("KNR1054", f"{reference.name[:80]} {chosen} has another sha256 than when it was pinned")
-    unpack_chart(archive, reference.name, parts.limits)  # refused now rather than when it is stored
+    # Refused now rather than when it is stored.
+    await beside_the_loop(unpack_chart, archive, reference.name, parts.limits)
     await parts.archives.keep(archive)
-    return LockedChart(reference=reference, version=chosen, digest=digest), archive
+    return LockedChart(reference=reference, version=chosen, digest=digest)
+
+
+def _check_lock(reference: ChartReference) -> None:
+    """A range that is none of ours does not speak against a Chart.lock that helm itself wrote."""
+    wanted = reference.version
+    if not reference.locked or satisfies(reference.locked, wanted):
+        return
+    if version_of(reference.locked) is None:
+        raise rejected("KNR1059", f"{reference.name[:80]}: Chart.lock names no version of it")
+    if range_of(wanted) is not None:
+        message = f"Chart.lock names {reference.locked[:60]!r}, but Chart.yaml wants {wanted[:60]!r}"
+        raise rejected("KNR1059", f"{reference.name[:80]}: {message}")

@@ -76,6 +76,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         limits=limits,
         chart_hosts=frozenset(host.lower() for host in reader.words("KNARR_CHART_HOSTS", ())),
     )
+    if settings.ca_bundle is not None and not settings.ca_bundle.is_file():
+        reader.mistake(f"KNARR_CA_BUNDLE names no file: {settings.ca_bundle}")
     if settings.rhythm.poll_seconds <= 0 or settings.rhythm.audit_seconds <= 0:
         reader.mistake("KNARR_POLL_SECONDS and KNARR_AUDIT_SECONDS must be above 0")
     reader.done()

@@ -38,12 +38,12 @@ async def vet(renderer: Offline, snapshots: Mapping[SourceName, Snapshot]) -> tu
     return findings_of(await rendered_offline(renderer, snapshots))
 
 
-def findings_of(result: Result) -> tuple[Finding, ...]:
-    """What a rendering found."""
+def findings_of(result: Result, *, fetched: bool = False) -> tuple[Finding, ...]:
+    """What a rendering found. `fetched`: repositories were asked for charts, so that a missing one is an error."""
     return sorted_findings(
         (
             *(Finding(severity=Severity.ERROR, failure=f) for f in result.rendered.failures),
-            *_app_findings(result),
+            *_app_findings(result, fetched),
             *_claimed_twice(result),
             *_cycles(result),
             *_untargeted(result),
@@ -51,11 +51,11 @@ def findings_of(result: Result) -> tuple[Finding, ...]:
     )
 
 
-def _app_findings(result: Result) -> Iterator[Finding]:
+def _app_findings(result: Result, fetched: bool) -> Iterator[Finding]:
     for name, finished in result.finished.items():
         for found in finished.failures:
-            # On a laptop no repository is asked: that says nothing about the app.
-            severity = Severity.NOTE if found.code == UNCHECKED_CODE else Severity.ERROR
+            # Where no repository is asked, a chart that is not there says nothing about the app.
+            severity = Severity.NOTE if found.code == UNCHECKED_CODE and not fetched else Severity.ERROR
             yield Finding(severity=severity, failure=found, app=name)
         for found in finished.warnings:
             yield Finding(severity=Severity.WARNING, failure=found, app=name)

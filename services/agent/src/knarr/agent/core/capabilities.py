@@ -1,6 +1,6 @@
-"""Which API groups are Kubernetes' own: what a cluster serves beyond them is worth telling the hub.
+"""What a cluster serves beyond what its Kubernetes version tells: groups of others, and alpha and beta APIs turned on.
 
-Kubernetes' own kinds follow from its version, which is reported too.
+Kubernetes' own stable kinds follow from its version, which is reported too.
 """
 
 from __future__ import annotations
@@ -38,5 +38,6 @@ _OWN = frozenset(
 
 
 def capabilities_of(kinds: Iterable[tuple[str, str, str]]) -> tuple[str, ...]:
-    """`group/version/Kind` of every (group, version, kind) that is not of Kubernetes' own groups, sorted."""
-    return tuple(sorted({f"{group}/{version}/{kind}" for group, version, kind in kinds if group not in _OWN}))
+    """`group/version/Kind` of every (group, version, kind) that does not follow from the Kubernetes version, sorted."""
+    told = ((g, v, k) for g, v, k in kinds if g not in _OWN or not v.removeprefix("v").isdecimal())
+    return tuple(sorted({"/".join(part for part in known if part) for known in told}))

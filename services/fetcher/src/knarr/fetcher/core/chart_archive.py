@@ -18,6 +18,9 @@ from knarr.pipeline.errors import KnarrError, Rejected, rejected
 
 ARCHIVE_BYTES = 10 * 1024 * 1024
 _CHUNK = 256 * 1024
+_BLOCK = 512
+_HEADER_BYTES = 64 * 1024
+_EXTENDED = (b"x", b"g", b"X", b"L", b"K")
 _DESCRIPTION = b"Chart.yaml"
 _NAME = re.compile(rb"^name:[ \t]*[\"']?([^\s\"'#]+)", re.MULTILINE)
 _PATHS = Limits(path_bytes=1024, depth=32)
@@ -34,6 +37,7 @@ class ArchiveLimits:
 def unpack_chart(archive: bytes, name: str, limits: ArchiveLimits) -> tuple[tuple[bytes, bytes], ...]:
     """(path below the chart's folder, content) of every file, sorted. KNR1055 for an archive that is refused."""
     tar = _unzipped(archive, limits.unpacked_bytes)
+    _check_headers(tar)
     files: dict[bytes, bytes] = {}
     tops: set[bytes] = set()
     try:
@@ -72,6 +76,17 @@ def _unzipped(archive: bytes, limit: int) -> bytes:
     if stream.unused_data:
         _refuse("there is data behind its end")
     return bytes(out)
+
+
+def _check_headers(tar: bytes) -> None:
+    """tarfile reads extended headers of any length, slowly."""
+    at = 0
+    while at + _BLOCK <= len(tar) and tar[at : at + _BLOCK].strip(b"\0"):
+        digits = tar[at + 124 : at + 136].strip(b" \0")
+        size = int(digits, 8) if digits and set(digits) <= set(b"01234567") else 0
+        if tar[at + 156 : at + 157] in _EXTENDED and size > _HEADER_BYTES:
+            _refuse(f"a header has {size} bytes")
+        at += _BLOCK + -(-size // _BLOCK) * _BLOCK
 
 
 def _path(member: tarfile.TarInfo, tops: set[bytes]) -> bytes | None:

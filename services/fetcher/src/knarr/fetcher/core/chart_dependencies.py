@@ -8,13 +8,15 @@ known here, so those of all charts of the source are meant.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 import yaml
 
-from knarr.fetcher.core.chart_references import child, composed, text_of
+from knarr.fetcher.core.chart_references import child, composed, is_usable, text_of
 from knarr.fetcher.core.tree import TreeFile
 from knarr.pipeline.chart_lock import RESERVED_FOLDER, ChartReference
 from knarr.pipeline.snapshot import FileMode
+from knarr.pipeline.subcharts import vendored
 from knarr.pipeline.versions import satisfies
 
 CHART_FILE = b"Chart.yaml"
@@ -22,10 +24,10 @@ CHART_LOCK = b"Chart.lock"
 CREDENTIALS = "knarr.dev/credentials"  # annotation of Chart.yaml: "dependency=credential, other=credential"
 _SUBCHARTS = b"charts"
 _RESERVED = f"{RESERVED_FOLDER}/".encode()
-_ARCHIVES = (".tgz", ".tar.gz")
 _REMOTE = ("https://", "http://", "oci://")
-_MOST = 200  # dependencies of one chart
-_REGULAR = (FileMode.REGULAR, FileMode.EXECUTABLE)
+_MOST = 100  # dependencies of one chart
+_NOT_THERE = "?"  # what no version is: Chart.lock is there and says nothing of the dependency
+REGULAR = (FileMode.REGULAR, FileMode.EXECUTABLE)
 
 
 def is_chart_file(path: bytes) -> bool:
@@ -41,7 +43,7 @@ def is_chart_description(path: bytes) -> bool:
 
 def descriptions_in(files: Mapping[bytes, TreeFile]) -> tuple[bytes, ...]:
     """Paths of every Chart.yaml, but those of charts vendored inside another chart: these come with what they need."""
-    found = [p for p, f in files.items() if is_chart_description(p) and f.mode in _REGULAR]
+    found = [p for p, f in files.items() if is_chart_description(p) and f.mode in REGULAR]
     return tuple(sorted(p for p in found if not p.startswith(_RESERVED) and not _is_vendored(p, files)))
 
 
@@ -56,10 +58,14 @@ def vendored_in(files: Iterable[bytes]) -> Mapping[bytes, frozenset[str]]:
     return {folder: frozenset(names) for folder, names in found.items()}
 
 
-def dependencies_in(description: bytes, lock: bytes, vendored: frozenset[str]) -> tuple[ChartReference, ...]:
-    """What a Chart.yaml needs from elsewhere, with the versions of its Chart.lock (empty: it has none)."""
+@lru_cache(maxsize=512)
+def dependencies_in(description: bytes, lock: bytes | None, names: frozenset[str]) -> tuple[ChartReference, ...]:
+    """What a Chart.yaml needs from elsewhere, with the versions of its Chart.lock; `names` lie in its charts/.
+
+    Remembered, since all charts of a source are looked at again when one of them changes.
+    """
     root = composed(description)
-    locked = _entries(composed(lock)) if lock else ()
+    locked = _entries(composed(lock)) if lock is not None else None
     credentials = _credentials(text_of(child(child(root, "annotations"), CREDENTIALS)))
     return tuple(
         ChartReference(
@@ -67,16 +73,11 @@ def dependencies_in(description: bytes, lock: bytes, vendored: frozenset[str]) -
             name=entry["name"],
             version=entry["version"] or "*",
             credentials=credentials.get(entry["name"], ""),
-            locked=_locked(entry, locked),
+            locked=_locked(entry, locked) if locked is not None else "",
         )
         for entry in _entries(root)
-        if entry["name"] and entry["repository"].startswith(_REMOTE) and not is_vendored(entry["name"], vendored)
+        if entry["repository"].startswith(_REMOTE) and is_usable(entry) and not vendored(entry["name"], names)
     )
-
-
-def is_vendored(name: str, names: frozenset[str]) -> bool:
-    """Whether charts/ holds the dependency: its folder, or its archive."""
-    return any(entry == name or (entry.startswith(f"{name}-") and entry.endswith(_ARCHIVES)) for entry in names)
 
 
 def _entries(root: yaml.Node | None) -> tuple[dict[str, str], ...]:
@@ -97,7 +98,7 @@ def _locked(entry: Mapping[str, str], locked: Iterable[Mapping[str, str]]) -> st
         for x in locked
         if x["name"] == entry["name"] and x["repository"].rstrip("/") == entry["repository"].rstrip("/")
     ]
-    return next((v for v in same if satisfies(v, entry["version"] or "*")), same[0] if same else "")
+    return next((v for v in same if satisfies(v, entry["version"] or "*")), same[0] if same else _NOT_THERE)
 
 
 def _credentials(text: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ from knarr.pipeline.errors import rejected
 
 INDEX_BYTES = 16 * 1024 * 1024
 _DEPTH = 24
-_EVENTS = 3_000_000
+_EVENTS = 1_000_000
 _VERSIONS = 20_000
 _Path = tuple[str, ...]
 

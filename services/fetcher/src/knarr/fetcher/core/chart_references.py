@@ -7,7 +7,7 @@ YAML's nodes, so that aliases and merges cannot unfold.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import yaml
 
@@ -17,10 +17,12 @@ from knarr.pipeline.errors import KnarrError, rejected
 from knarr.pipeline.versions import range_of, satisfies, version_of
 
 APP_FILE = b"knarr.yaml"
-FILE_BYTES = 256 * 1024
+FILE_BYTES = 64 * 1024
 _KEYS = {"repository", "name", "version", "credentials"}
 _OCI = "oci://"
 _ANY_FILE = "index.yaml"  # the grammar of addresses wants a path
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
+_LONGEST = {"repository": 512, "name": 128, "version": 200, "credentials": 63}
 _TEXT = "tag:yaml.org,2002:str"
 
 
@@ -38,9 +40,16 @@ def reference_in(content: bytes) -> ChartReference | None:
     given = {str(k.value): text_of(v) for k, v in chart.value if isinstance(k, yaml.ScalarNode)}
     if len(given) != len(chart.value) or not given.keys() <= _KEYS or not all(given.values()):
         return None
-    if not given.keys() >= {"repository", "name", "version"}:
+    if not given.keys() >= {"repository", "name", "version"} or not is_usable(given):
         return None
     return ChartReference(**given)
+
+
+def is_usable(given: Mapping[str, str]) -> bool:
+    """Whether name and lengths are such as an honest reference has: a slash or `..` in a name would leave its place."""
+    return _NAME.fullmatch(given["name"]) is not None and all(
+        len(given.get(key, "")) <= longest for key, longest in _LONGEST.items()
+    )
 
 
 def is_oci(reference: ChartReference) -> bool:

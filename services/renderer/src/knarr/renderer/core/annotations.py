@@ -5,6 +5,7 @@ keeps nothing, and an object whose hook has a mistyped name would never be appli
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,8 +20,8 @@ from knarr.pipeline.names import (
 )
 
 _PREFIX = OWNER_LABEL.partition("/")[0] + "/"
-_FATE = f"{_PREFIX}fate"  # what pods of a simulated cluster come to
-_KNOWN = (WAVE_ANNOTATION, HOOK_ANNOTATION, HOOK_DELETE_ANNOTATION, PRUNE_ANNOTATION, _FATE)
+_FATES = (f"{_PREFIX}fate", f"{_PREFIX}fate-delay")  # what pods of a simulated cluster come to
+_KNOWN = (WAVE_ANNOTATION, HOOK_ANNOTATION, HOOK_DELETE_ANNOTATION, PRUNE_ANNOTATION, *_FATES)
 _HELM_WORDS = (*RUN, *ORDINARY, *IDLE)
 _LARGEST = {WAVE_ANNOTATION: 1_000, HELM_WEIGHT: 1_000_000}
 
@@ -58,5 +59,5 @@ def _near(word: str, known: tuple[str, ...]) -> str:
 
 
 def _is_number(value: object, largest: int) -> bool:
-    text = str(value).removeprefix("-")
+    text = re.sub(r"^[+-]", "", str(value))  # as Helm reads it
     return text.isascii() and text.isdigit() and len(text) <= len(str(largest)) and int(text) <= largest

@@ -14,9 +14,10 @@ from typing import Any
 
 from knarr.pipeline.errors import KnarrError, Rejected, failure_of
 from knarr.pipeline.failure import Failure
+from knarr.pipeline.subcharts import ARCHIVES
 from knarr.renderer.core.documents import App, Cluster, Target
 from knarr.renderer.core.failures import failure
-from knarr.renderer.core.helm_needs import ARCHIVES, CHART_FILE, Needs, Source, needs_of
+from knarr.renderer.core.helm_needs import CHART_FILE, Needs, Source, needs_of
 from knarr.renderer.core.layout import Mount, mounted
 from knarr.renderer.core.paths import resolve
 from knarr.renderer.core.tree import File, Tree, content_of, join

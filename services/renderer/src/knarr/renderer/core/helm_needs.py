@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain, count, islice
 from typing import Any
 
 from knarr.pipeline.errors import KnarrError, Rejected, failure_of
 from knarr.pipeline.failure import Failure
+from knarr.pipeline.subcharts import packed_version, vendored
 from knarr.pipeline.versions import range_of, satisfies, version_of
 from knarr.renderer.core.charts import dependency_of, locked_folder
 from knarr.renderer.core.layout import Mount
@@ -22,11 +24,12 @@ from knarr.renderer.core.tree import Contents, Tree, content_of, join
 from knarr.renderer.core.yaml_kubectl import read_documents
 
 CHART_FILE = "Chart.yaml"
-ARCHIVES = (".tgz", ".tar.gz")
 _FILE = "file://"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _DEPTH = 8
 _MOST = 200
+_VERSIONS = 20
+_Described = dict[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,39 +55,49 @@ def needs_of(source: Source, folder: str) -> Needs:
     mounts: list[Mount] = []
     failures: list[Failure] = []
     reads_lock = False
+    described: _Described = {}
     charts = [(folder, folder, 0)]  # where it lies, where the tool sees it, how deep
+    left, room = _MOST, source.limits.app_files
     while charts:
         lies, seen, depth = charts.pop()
         path = join(lies, CHART_FILE)
         try:
             if depth > _DEPTH:
                 raise Rejected("KNR2408", f"dependencies are nested deeper than {_DEPTH}", origin=path)
-            listed = _dependencies(source, path)
+            listed = _dependencies(source, path, described)
+            left -= len(listed)
+            if left < 0:
+                raise Rejected("KNR2408", f"the chart has more than {_MOST} dependencies", origin=path)
         except Rejected as error:
             failures.append(failure_of(error))
             continue
+        inside = source.tree.names(join(lies, "charts"))
         for dependency in listed:
             try:
-                if _is_vendored(source, lies, dependency):
+                if _is_vendored(source, lies, inside, dependency, described):
                     continue
-                if len(mounts) >= _MOST:
-                    raise Rejected("KNR2408", f"the chart has more than {_MOST} dependencies", origin=path)
-                at = _free(dependency["name"], join(seen, "charts"), mounts)
-                if dependency["repository"].startswith(_FILE):
-                    mounts.append(Mount(at=at, folder=_beside(source, lies, dependency)))
-                    charts.append((mounts[-1].folder, at, depth + 1))
-                else:
-                    reads_lock = True
-                    mounts.append(Mount(at=at, folder=_locked(source, path, dependency)))
+                beside = dependency["repository"].startswith(_FILE)
+                found = _beside(source, lies, dependency, described) if beside else _locked(source, path, dependency)
+                room -= sum(1 for _ in islice(source.tree.under(found), room + 1))
+                if room < 0:
+                    raise Rejected(
+                        "KNR2307",
+                        f"with its dependencies it has more than {source.limits.app_files} files",
+                        origin=path,
+                    )
+                mounts.append(Mount(at=_free(dependency["name"], join(seen, "charts"), inside, mounts), folder=found))
+                reads_lock |= not beside
+                if beside:
+                    charts.append((found, mounts[-1].at, depth + 1))
             except KnarrError as error:
                 failures.append(failure_of(error))
-                if len(mounts) >= _MOST:
+                if room < 0:
                     return Needs(failures=tuple(failures))
     return Needs(mounts=tuple(mounts), reads_lock=reads_lock, failures=tuple(dict.fromkeys(failures)))
 
 
-def _dependencies(source: Source, path: str) -> tuple[Mapping[str, str], ...]:
-    value = _description(source, path)
+def _dependencies(source: Source, path: str, described: _Described) -> tuple[Mapping[str, str], ...]:
+    value = _description(source, path, described)
     if not isinstance(value.get("name"), str):
         raise Rejected("KNR2408", "Chart.yaml names no chart", origin=path)
     listed = value.get("dependencies") or ()
@@ -98,7 +111,14 @@ def _dependencies(source: Source, path: str) -> tuple[Mapping[str, str], ...]:
     return tuple(found)
 
 
-def _description(source: Source, path: str) -> Mapping[str, Any]:
+def _description(source: Source, path: str, described: _Described) -> Mapping[str, Any]:
+    """What Chart.yaml says; read once."""
+    if path not in described:
+        described[path] = _read(source, path)
+    return described[path]
+
+
+def _read(source: Source, path: str) -> Mapping[str, Any]:
     file = source.tree.file(path)
     if file is None:
         raise Rejected("KNR2408", f"{path} does not exist", origin=path)
@@ -107,14 +127,16 @@ def _description(source: Source, path: str) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _is_vendored(source: Source, folder: str, dependency: Mapping[str, str]) -> bool:
+def _is_vendored(
+    source: Source, folder: str, inside: Iterable[str], dependency: Mapping[str, str], described: _Described
+) -> bool:
     """Whether charts/ holds it: as a folder, or packed. KNR2408 when all that it holds is of another version."""
     name, wanted = dependency["name"], dependency["version"]
-    charts = join(folder, "charts")
-    there = [entry for entry in source.tree.names(charts) if entry == name or _packed(entry, name) is not None]
+    there = vendored(name, inside)[:_VERSIONS]
     if not there or not wanted or range_of(wanted) is None:
         return bool(there)
-    versions = [_packed(entry, name) or _version(source, join(charts, entry)) for entry in there]
+    place = join(folder, "charts")
+    versions = [packed_version(entry, name) or _version(source, join(place, entry), described) for entry in there]
     if any(version_of(v) is None or satisfies(v, wanted) for v in versions):
         return True
     held = ", ".join(versions)[:100]
@@ -122,25 +144,18 @@ def _is_vendored(source: Source, folder: str, dependency: Mapping[str, str]) -> 
     raise Rejected("KNR2408", message, origin=join(folder, CHART_FILE))
 
 
-def _packed(entry: str, name: str) -> str | None:
-    """The version in the name of an archive of `name`; None for another file."""
-    for ending in ARCHIVES:
-        if entry.startswith(f"{name}-") and entry.endswith(ending):
-            version = entry.removeprefix(f"{name}-").removesuffix(ending)
-            return version if version[:1].isdigit() or version[:1] == "v" else None
-    return None
+def _version(source: Source, folder: str, described: _Described) -> str:
+    value = _description(source, join(folder, CHART_FILE), described).get("version")
+    return str(value)[:200] if value is not None else ""
 
 
-def _version(source: Source, folder: str) -> str:
-    value = _description(source, join(folder, CHART_FILE)).get("version")
-    return str(value) if value is not None else ""
-
-
-def _beside(source: Source, folder: str, dependency: Mapping[str, str]) -> str:
+def _beside(source: Source, folder: str, dependency: Mapping[str, str], described: _Described) -> str:
     """The folder that file:// names. Raises Rejected."""
     origin = join(folder, CHART_FILE)
     found = resolve(folder, dependency["repository"].removeprefix(_FILE), "repository", origin)
-    version, wanted = _version(source, found), dependency["version"]
+    if found == folder or folder.startswith(f"{found}/") or not found:
+        raise Rejected("KNR2408", f"the dependency {dependency['name']!r} holds the chart itself", origin=origin)
+    version, wanted = _version(source, found, described), dependency["version"]
     if wanted and range_of(wanted) is not None and version_of(version) is not None and not satisfies(version, wanted):
         message = f"{found} holds {dependency['name']} {version[:60]}, but Chart.yaml wants {wanted[:60]!r}"
         raise Rejected("KNR2408", message, origin=origin)
@@ -161,8 +176,8 @@ def _locked(source: Source, path: str, dependency: Mapping[str, str]) -> str:
     return found
 
 
-def _free(name: str, charts: str, mounts: Iterable[Mount]) -> str:
-    """A place in charts/ that no other mount has: aliases may bring one chart twice, in two versions."""
-    taken = {mount.at for mount in mounts}
-    names = (name, *(f"{name}-{n}" for n in range(2, _MOST + 2)))
+def _free(name: str, charts: str, inside: Iterable[str], mounts: Iterable[Mount]) -> str:
+    """A place in charts/ that nothing else has: aliases may bring one chart twice, in two versions."""
+    taken = {mount.at for mount in mounts} | {join(charts, entry) for entry in inside}
+    names = chain((name,), (f"{name}-{n}" for n in count(2)))
     return next(at for n in names if (at := join(charts, n)) not in taken)

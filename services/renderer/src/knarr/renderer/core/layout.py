@@ -117,8 +117,11 @@ def _case_clashes(files: list[File]) -> list[Failure]:
     clashes = []
     for file in files:
         folded = unicodedata.normalize("NFC", file.path).casefold()
-        other = seen.setdefault(folded, file.path)
-        if other != file.path:
+        other = seen.get(folded)
+        seen.setdefault(folded, file.path)
+        if other == file.path:
+            clashes.append(failure("KNR2312", f"{file.path} stands in two places", origin=file.path))
+        elif other is not None:
             message = f"{file.path} and {other} differ only in case or Unicode form"
             clashes.append(failure("KNR2312", message, origin=file.path))
     return clashes

@@ -20,8 +20,11 @@ from knarr.renderer.core.failures import failure
 from knarr.renderer.core.scalars import Scalar
 
 _REFERENCE = re.compile(r"(\$?)\$\{([^${}\n]{0,200})\}")
+_API_FORM = r"(?:[a-z0-9][a-z0-9.-]{0,252}/)?v[0-9]+(?:(?:alpha|beta)[0-9]+)?(?:/[A-Z][A-Za-z0-9]{0,62})?"
+_API = re.compile(r"(?:(?P<group>[a-z0-9.-]+)/)?(?P<version>v[0-9]+)(?:/(?P<kind>[A-Z]\w*))?")
 _NAME = re.compile(
-    r"[A-Za-z_][A-Za-z0-9_]{0,63}|cluster\.(?:name|kubernetesVersion|(?:labels|capabilities)\.[A-Za-z0-9./_-]{1,317})"
+    r"[A-Za-z_][A-Za-z0-9_]{0,63}"
+    rf"|cluster\.(?:name|kubernetesVersion|labels\.[A-Za-z0-9./_-]{{1,317}}|capabilities\.{_API_FORM})"
 )
 _CAPABILITIES = "cluster.capabilities."
 _TEXT_MAPS = frozenset({"labels", "annotations", "matchLabels", "nodeSelector"})
@@ -107,9 +110,12 @@ def _fact(name: str, cluster: Cluster) -> Scalar:
 
 
 def _serves(cluster: Cluster, api: str) -> bool | None:
-    """Whether the cluster serves `group/version` or `group/version/Kind`; None when that is not known."""
-    group_version = api.rpartition("/")[0] if api.rpartition("/")[2][:1].isupper() else api
-    if kubernetes_schemas.is_own(group_version.rpartition("/")[0]):
+    """Whether the cluster serves `group/version` or `group/version/Kind`; None when that is not known.
+
+    Kubernetes' own stable APIs follow from its version; alpha and beta ones are off unless a cluster turns them on.
+    """
+    found = _API.fullmatch(api)
+    if found is not None and kubernetes_schemas.is_own(found["group"] or ""):
         version = cluster.kubernetes_version
         return kubernetes_schemas.offers(version, api) if version else None
     if cluster.capabilities is None:

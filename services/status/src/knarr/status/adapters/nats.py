@@ -19,8 +19,8 @@ from opentelemetry import trace
 
 from knarr.messaging.broker import Broker
 from knarr.messaging.consume import Subscription, ensure_consumer
-from knarr.messaging.envelope import from_wire, to_wire
-from knarr.messaging.streams import FACTS, REPORTS
+from knarr.messaging.envelope import MAX_PLAIN_BYTES, from_wire, to_wire
+from knarr.messaging.streams import FACTS, FOREIGN_PLAIN, REPORTS
 from knarr.messaging.subjects import (
     command_subject,
     dead_letter_subject,
@@ -126,7 +126,7 @@ def _message(kinds: tuple[type, ...], raw: Msg, created: int) -> Message:
     trace_id = format(context.trace_id, "032x") if context.is_valid else ""
     value, failure = None, None
     try:
-        value = from_wire(kinds, raw.data, raw.headers)
+        value = from_wire(kinds, raw.data, raw.headers, most=FOREIGN_PLAIN.get(meta.stream, MAX_PLAIN_BYTES))
     except KnarrError as error:
         failure = failure_of(error)
     return Message(

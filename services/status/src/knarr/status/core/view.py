@@ -88,7 +88,7 @@ def placement(row: Row) -> Document:
 def located(entries: Sequence[Document], origins: Mapping[str, str] | None) -> list[Document]:
     """What is said of objects, each with its file and line in Git where that is known."""
     known = origins or {}
-    return [{**e, "origin": e.get("origin") or known.get(e.get("object", ""), "")} for e in entries]
+    return [{**e, "origin": known.get(e.get("object", "")) or e.get("origin") or ""} for e in entries]
 
 
 def trace_id(traceparent: str) -> str | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
+import re
 import time
 from collections import OrderedDict
 from dataclasses import replace
@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode, urljoin
 
 from knarr.fetcher.adapters.charts.web import Answer, Ask, Web, check_status
 from knarr.fetcher.adapters.credentials import Credential, CredentialsFile
+from knarr.fetcher.beside import beside_the_loop
 from knarr.fetcher.core import oci
 from knarr.fetcher.core.address import AddressRules, shown
 from knarr.fetcher.core.chart_archive import ARCHIVE_BYTES
@@ -24,6 +25,7 @@ _INDEX_SECONDS = 5.0
 _MOST_INDEXES = 4
 _PAGE = 1000
 _MOST_PAGES = 10
+_LEAVES = re.compile(r"/\.\.?(/|$)|%2e|%2f|[#\\\\]", re.IGNORECASE)  # might not end where it seems to
 
 
 class WebCharts:
@@ -40,14 +42,17 @@ class WebCharts:
             return await self._tags(reference, url)
         index = await self._index(reference, url)
         # Megabytes of foreign YAML are read beside the loop.
-        return await asyncio.to_thread(offers_in, index, reference.name)
+        return await beside_the_loop(offers_in, index, reference.name)
 
     async def archive(self, reference: ChartReference, offer: Offer) -> bytes:
         """See ports.Charts."""
         url = repository_url(reference, self._rules)
         if is_oci(reference):
             return await self._layer(reference, url, offer)
-        place = urljoin(f"{url}/index.yaml", offer.location)
+        try:
+            place = urljoin(f"{url}/index.yaml", offer.location)
+        except ValueError as error:
+            raise rejected("KNR1053", f"{shown(url)} names an archive at no address") from error
         if not self._web.is_allowed(place, url):
             raise rejected("KNR1056", f"{shown(url)} keeps its archives at {shown(place)}")
         answer = await self._web.fetched(self._ask(reference, place, limit=ARCHIVE_BYTES, at=url))
@@ -115,14 +120,15 @@ class WebCharts:
         if not reference.credentials:
             return Ask(url=url, limit=limit, proxy=self._proxy)
         address = reference.repository.rstrip("/")
-        found = self._credential(reference.credentials, f"{address}/{reference.name}")
+        # A Helm repository answers at its own address for all of its charts; a registry at one address for each.
+        found = self._credential(reference.credentials, f"{address}/{reference.name}" if is_oci(reference) else address)
         login = _basic(found)
         own = url.split("/", 3)[:3] == at.split("/", 3)[:3] or self._is_ours(reference, url)
         return Ask(url=url, limit=limit, authorization=login if own else "", proxy=found.proxy or self._proxy)
 
     def _is_ours(self, reference: ChartReference, url: str) -> bool:
         """Whether the login is for this address too: a registry may have its tokens given by another host."""
-        if not reference.credentials or not self._web.is_safe(url):
+        if not reference.credentials or not self._web.is_safe(url) or _LEAVES.search(url.partition("?")[0]):
             return False
         try:
             self._credentials.credential(reference.credentials, url.partition("?")[0])
