@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -83,9 +84,9 @@ async def test_with_leave_charts_are_checked_and_rendered(fleet: Path, helm: Hel
     assert code == 0
     assert "v: one" in out
     helm.refuse_with = 503
-    code, out, _ = await knarr(fleet, "vet", "--fetch-charts")
+    code, out, _ = await knarr(fleet, "vet", "--fetch-charts", "-o", "json")
     assert code == 1
-    assert "error KNR1050" in out
+    assert [f["code"] for f in json.loads(out)] == ["KNR1050"], "nothing but JSON is printed"
 
 
 async def test_a_range_does_not_move_between_the_two_sides_of_a_diff(fleet: Path, helm: HelmServer) -> None:
@@ -98,3 +99,27 @@ async def test_a_range_does_not_move_between_the_two_sides_of_a_diff(fleet: Path
     code, out, _ = await knarr(fleet, "diff", "HEAD", "--fetch-charts")
     assert code == 0
     assert "two" in out
+
+
+async def test_a_diff_speaks_of_what_did_not_render_before(fleet: Path) -> None:
+    (fleet / "web/knarr.yaml").unlink()
+    code, out, errors = await knarr(fleet, "diff", "HEAD", "--fail-on-deletion")
+    assert (code, out) == (1, "Nothing changes in any cluster.\n")
+    assert "HEAD: web/knarr.yaml:1: KNR2410" in errors
+    code, out, _ = await knarr(fleet, "diff", "HEAD", "--fail-on-deletion", "--fetch-charts")
+    assert (code, "WOULD BE DELETED" in out) == (3, True)
+
+
+async def test_a_bundle_of_certificates_that_is_not_there_is_named(fleet: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        KNARR,
+        "vet",
+        "--fetch-charts",
+        cwd=fleet,
+        env={"KNARR_CA_BUNDLE": "/nowhere.pem", "HOME": str(fleet), "PATH": ""},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, errors = await process.communicate()
+    assert process.returncode == 1
+    assert "KNR6001" in errors.decode()
+    assert "/nowhere.pem" in errors.decode()
