@@ -77,14 +77,29 @@ left join lateral (
     where a.revision = r.revision and a.source = r.source order by k.number desc limit 1
 ) n on true
 left join lateral (
-    select jsonb_object_agg(e.said ->> 'object', x.origins ->> (e.said ->> 'object')) as origins
-    from jsonb_array_elements(p.failures || p.unhealthy || p.drift || p.adoptions) as e(said)
-    cross join lateral (
-        select v.origins
-        from status.variant v join status.revision m using (revision)
-        where v.digest in (p.assigned_digest, p.digest) and m.app = p.app and v.origins ? (e.said ->> 'object')
-        order by v.digest is not distinct from p.assigned_digest desc, m.commit_number desc, m.fleet_number desc limit 1
-    ) x
+    -- Once per placement that has something to say, whatever the number of objects it speaks of.
+    select coalesce(pick.reported, '{}') || coalesce(pick.assigned, '{}') as known
+    from (
+        select (
+            select v.origins from status.variant v join status.revision m using (revision)
+            where v.digest = p.digest and m.app = p.app
+            order by m.commit_number desc, m.fleet_number desc limit 1
+        ) as reported, (
+            select v.origins from status.variant v join status.revision m using (revision)
+            where v.digest = p.assigned_digest and m.app = p.app
+            order by m.commit_number desc, m.fleet_number desc limit 1
+        ) as assigned
+    ) pick
+    where jsonb_array_length(p.failures || p.unhealthy || p.drift || p.adoptions) > 0
+    offset 0
+) x on true
+left join lateral (
+    select jsonb_object_agg(n.object, x.known ->> n.object) as origins
+    from (
+        select distinct e.said ->> 'object' as object
+        from jsonb_array_elements(p.failures || p.unhealthy || p.drift || p.adoptions) as e(said)
+    ) n
+    where x.known ? n.object
 ) o on true
 where ($1::text[] is null or p.cluster = any($1)) and ($2::text is null or p.app = $2) and p.standing <> 0
     and ($3::text is null or (p.cluster, p.app) > ($3, $4))
