@@ -41,9 +41,13 @@ class ArchiveFolder:
     def _keep(self, archive: bytes) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=self._folder, prefix=".")
-        with os.fdopen(handle, "wb") as file:
-            file.write(archive)
-        os.replace(temporary, self._folder / f"{hashlib.sha256(archive).hexdigest()}.tgz")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(archive)
+            os.replace(temporary, self._folder / f"{hashlib.sha256(archive).hexdigest()}.tgz")
+        except OSError:
+            Path(temporary).unlink(missing_ok=True)
+            raise
         self._tidy()
 
     def _tidy(self) -> None:
