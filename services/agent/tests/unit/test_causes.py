@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from knarr.agent.adapters.simulated.cluster import SimulatedCluster
 from knarr.agent.adapters.simulated.controllers import Faults
 from knarr.agent.core.causes import causes
 from knarr.agent.core.health.pods import trouble
+from knarr.agent.core.objects import ref_of
+from knarr.agent.explain import Explainer
+from knarr.agent.ports import AGENT, As, Page, Selection
 from knarr.pipeline.names import ObjectId
 from knarr.pipeline.report import AppState
 from knarr.testkit.agent_bench import Bench, bench, config_map, deployment
@@ -164,3 +171,33 @@ async def test_pods_are_listed_once_for_a_namespace_and_rarely(tmp_path: Path) -
         assert (
             b.cluster.requests - before <= 10
         )  # lists of pods and of ReplicaSets; one read of each per app would be 20
+
+
+class Slow(SimulatedCluster):
+    """A cluster that takes its time to list."""
+
+    async def pages(self, what: Selection, *, who: As = AGENT) -> AsyncIterator[Page]:
+        async for page in super().pages(what, who=who):
+            await asyncio.sleep(0.02)
+            yield page
+
+
+async def test_two_apps_of_one_namespace_that_look_at_once_both_hear_why() -> None:
+    async with Slow() as cluster:
+        await cluster.create_namespace("shop")
+        unready = []
+        for name in ("one", "two"):
+            done = await cluster.apply(fated(name, "image-pull"), force=True)
+            unready.append({done.found["metadata"]["uid"]: ref_of(done.found).id})
+        explainer = Explainer(cluster, time.time)
+
+        async def reasons(of: dict[str, ObjectId]) -> dict[ObjectId, str]:
+            return await explainer.reasons(of, time.time() - 10, AGENT)
+
+        async with asyncio.timeout(10):
+            while not all([await reasons(of) for of in unready]):  # until the pods are there
+                explainer.forget()
+        explainer.forget()
+        first, second = await asyncio.gather(*(reasons(of) for of in unready))
+        assert first
+        assert second, "who comes second waits for what the first one reads"

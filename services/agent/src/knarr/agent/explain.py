@@ -6,6 +6,7 @@ what apps own): they are listed once per namespace, ever more rarely the longer 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,6 +42,7 @@ class Explainer:
         self._cluster = cluster
         self._clock = clock
         self._read: dict[tuple[str, As, bool], _Read] = {}
+        self._reading: dict[tuple[str, As, bool], asyncio.Lock] = {}
 
     async def reasons(self, unready: Mapping[str, ObjectId], since: float, who: As) -> dict[ObjectId, str]:
         """Why the workloads (by UID) that are unready since a time are; nothing yet within the first second."""
@@ -63,11 +65,16 @@ class Explainer:
         self._read.clear()
 
     async def _place(self, place: tuple[str, As, bool], *, no_older_than: float) -> _Read:
-        known = self._read.get(place)
-        if known is not None and self._clock() - known.at < no_older_than:
+        # Apps of one namespace look at the same moment: whoever comes second waits for what the first one reads.
+        async with self._reading.setdefault(place, asyncio.Lock()):
+            known = self._read.get(place)
+            if known is None or self._clock() - known.at >= no_older_than:
+                known = self._read[place] = await self._listing(place)
             return known
+
+    async def _listing(self, place: tuple[str, As, bool]) -> _Read:
         namespace, who, through = place
-        fresh = self._read[place] = _Read(at=self._clock())
+        fresh = _Read(at=self._clock())
         try:
             fresh.pods = [_trimmed(p) async for p in self._listed(POD, namespace, who) if trouble(p)]
             if through:
