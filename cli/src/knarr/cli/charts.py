@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from knarr.cli.install.access import Network
-
 if TYPE_CHECKING:
     from knarr.fetcher.core.tree import TreeDelta
     from knarr.fetcher.resolve import ChartParts
+    from knarr.fetcher.settings import Network
     from knarr.pipeline.chart_lock import ChartLock
     from knarr.pipeline.names import SourceName
     from knarr.renderer.core.tree import Contents, Tree
@@ -53,14 +52,15 @@ class ChartFetching:
         """The snapshots with the files of their charts."""
         if not self.wanted:
             return dict(snapshots)
+        from knarr.cli.install.access import network
         from knarr.fetcher.adapters.charts.web import Web
         from knarr.service.logs import configure_logging
 
         configure_logging("knarr", "error")  # to stderr: what is printed may be for a program
-        network = Network.of_environment()
-        web = Web(hosts=network.chart_hosts, plain_http=network.plain_http, ca_bundle=network.ca_bundle)
+        way = network()
+        web = Web(hosts=way.chart_hosts, plain_http=way.plain_http, ca_bundle=way.ca_bundle)
         try:
-            parts = _parts(web, self.credentials, network)
+            parts = _parts(web, self.credentials, way)
             return {name: await self._completed(name, found, parts) for name, found in snapshots.items()}
         finally:
             await web.close()
@@ -84,7 +84,7 @@ class ChartFetching:
         return replace(snapshot, tree=tree, contents=_Overlaid(snapshot.contents, pinned.contents))
 
 
-def _parts(web: Any, credentials: Path | None, network: Network) -> ChartParts:
+def _parts(web: Any, credentials: Path | None, way: Network) -> ChartParts:
     from knarr.fetcher.adapters.charts.archives import ArchiveFolder
     from knarr.fetcher.adapters.charts.repositories import WebCharts
     from knarr.fetcher.adapters.credentials import CredentialsFile
@@ -92,9 +92,9 @@ def _parts(web: Any, credentials: Path | None, network: Network) -> ChartParts:
     from knarr.fetcher.resolve import ChartParts, Patience
 
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "knarr" / "charts"
-    rules = AddressRules(plain_http=network.plain_http)
+    rules = AddressRules(plain_http=way.plain_http)
     return ChartParts(
-        charts=WebCharts(web, CredentialsFile(credentials), rules, network.proxy),
+        charts=WebCharts(web, CredentialsFile(credentials), rules, way.proxy),
         archives=ArchiveFolder(cache),
         patience=Patience(time.monotonic),
     )

@@ -19,8 +19,6 @@ from knarr.testkit.kube_bench import Hand, kube_bench
 
 pytestmark = pytest.mark.kube
 Object = dict[str, Any]
-POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
-BINDINGS = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
 
 
 def thing(kind: str, name: str, namespace: str, **body: Any) -> Object:
@@ -42,17 +40,7 @@ async def a_quota_without_room(hand: Hand) -> None:
 
 
 async def a_policy_that_denies_secrets(hand: Hand) -> None:
-    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["secrets"]}
-    where = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": hand.namespace}}}
-    validation = {"expression": "false", "message": "no secrets in this house"}
-    spec = {
-        "matchConstraints": {**where, "resourceRules": [rule]},
-        "validations": [validation],
-        "failurePolicy": "Fail",
-    }
-    await hand.create(POLICIES, {"metadata": {"name": hand.namespace}, "spec": spec})
-    binding = {"policyName": hand.namespace, "validationActions": ["Deny"]}
-    await hand.create(BINDINGS, {"metadata": {"name": hand.namespace}, "spec": binding})
+    await hand.deny("CREATE", "secrets", "false", "no secrets in this house")
     path, deadline = hand.path("secrets") + "?dryRun=All", time.monotonic() + 20
     while (await hand.kube.request("POST", path, {"metadata": {"name": "trial"}}))[0] == 201:
         assert time.monotonic() < deadline, "the policy is not in force"

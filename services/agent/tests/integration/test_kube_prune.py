@@ -13,7 +13,7 @@ from knarr.pipeline.assignment import Approval
 from knarr.pipeline.report import AppState
 from knarr.testkit.agent_bench import config_map, deployment
 from knarr.testkit.cluster_conformance import definition
-from knarr.testkit.kube_bench import Hand, KubeBench, kube_bench
+from knarr.testkit.kube_bench import BINDINGS, POLICIES, Hand, KubeBench, kube_bench
 
 pytestmark = pytest.mark.kube
 HOLD = {"metadata": {"finalizers": ["example.com/hold"]}}
@@ -81,7 +81,7 @@ async def test_a_finalizer_that_holds_is_named_and_what_follows_waits(
 async def test_a_deletion_that_is_denied_stays_in_the_inventory(kube_cluster: KubeCluster, namespace: str) -> None:
     async with kube_bench(kube_cluster, namespace) as b:
         staying = await applied(b, config_map("guarded", namespace), config_map("goes", namespace))
-        await deny(b.hand, "DELETE", "oldObject.metadata.name == 'guarded'")
+        await b.hand.deny("DELETE", "configmaps", "!(oldObject.metadata.name == 'guarded')", "the house forbids it")
         await until_denied(b.hand, "guarded")
         b.assign(b.bundle("shop", *staying))
         failure = await b.failure("shop", "KNR4015")
@@ -95,25 +95,6 @@ async def test_a_deletion_that_is_denied_stays_in_the_inventory(kube_cluster: Ku
         b.assign(b.bundle("shop", *staying[1:]))
         await b.healthy()
         assert await b.hand.get("configmaps", "guarded") is None
-
-
-POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
-BINDINGS = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
-
-
-async def deny(hand: Hand, operation: str, expression: str) -> None:
-    """A real ValidatingAdmissionPolicy for ConfigMaps of the test's namespace."""
-    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": [operation], "resources": ["configmaps"]}
-    where = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": hand.namespace}}}
-    validation = {"expression": f"!({expression})", "message": "the house forbids it"}
-    spec = {
-        "matchConstraints": {**where, "resourceRules": [rule]},
-        "validations": [validation],
-        "failurePolicy": "Fail",
-    }
-    await hand.create(POLICIES, {"metadata": {"name": hand.namespace}, "spec": spec})
-    binding = {"policyName": hand.namespace, "validationActions": ["Deny"]}
-    await hand.create(BINDINGS, {"metadata": {"name": hand.namespace}, "spec": binding})
 
 
 async def allow(hand: Hand) -> None:

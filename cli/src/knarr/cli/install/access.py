@@ -6,36 +6,19 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from knarr.fetcher.settings import Network, read_network
 from knarr.service.settings import Reader
 
 # Of the caller's environment, these are the fetcher's own settings (docs/operations/sources.md).
 NETWORK = ("KNARR_CA_BUNDLE", "KNARR_PROXY", "KNARR_CHART_HOSTS", "KNARR_ALLOW_PLAIN_HTTP", "KNARR_FLEET_SIGNERS_FILE")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Network:
-    """Those of them that the command line itself needs, read as the fetcher reads them."""
-
-    plain_http: bool = False
-    chart_hosts: frozenset[str] = frozenset()
-    ca_bundle: Path | None = None
-    proxy: str = ""
-
-    @staticmethod
-    def of_environment() -> Network:
-        """KNR6001 for a value that is none, such as a bundle that does not exist."""
-        reader = Reader(os.environ)
-        bundle = reader.path("KNARR_CA_BUNDLE") if os.environ.get("KNARR_CA_BUNDLE") else None
-        if bundle is not None and not bundle.is_file():
-            reader.mistake(f"KNARR_CA_BUNDLE names no file: {bundle}")
-        found = Network(
-            plain_http=reader.flag("KNARR_ALLOW_PLAIN_HTTP"),
-            chart_hosts=frozenset(host.lower() for host in reader.words("KNARR_CHART_HOSTS", ())),
-            ca_bundle=bundle,
-            proxy=reader.text("KNARR_PROXY", ""),
-        )
-        reader.done()
-        return found
+def network() -> Network:
+    """Those of them that the command line itself needs. KNR6001 with every mistake at once."""
+    reader = Reader(os.environ)
+    found = read_network(reader, os.environ)
+    reader.done()
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

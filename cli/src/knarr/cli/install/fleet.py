@@ -11,7 +11,7 @@ from typing import Any
 
 import pygit2
 
-from knarr.cli.install.access import Access, Network
+from knarr.cli.install.access import Access, network
 from knarr.fetcher.adapters.credentials import CredentialsFile
 from knarr.fetcher.adapters.git.bare import BareMirror
 from knarr.fetcher.adapters.git.callbacks import Bounds
@@ -52,20 +52,20 @@ def find_fleet(where: str, ref: str = "", access: Access | None = None) -> Fleet
 
 def _documented_at(url: str, ref: str, access: Access) -> tuple[str, ...]:
     """As the fetcher will read it, with its own code: the same logins, hosts and refusals. KNR1nnn, KNR6204."""
-    network = Network.of_environment()
-    address = checked_address(url, AddressRules(plain_http=network.plain_http))
+    way = network()
+    address = checked_address(url, AddressRules(plain_http=way.plain_http))
     credentials = CredentialsFile(access.credentials_file)
     found = credentials.credential(access.name, address) if access.name else None
     with tempfile.TemporaryDirectory(prefix="knarr-fleet-") as folder:
         home = Path(folder) / "home"
-        configure_libgit2(home, ca_bundle=network.ca_bundle)
+        configure_libgit2(home, ca_bundle=way.ca_bundle)
         trust_hosts(home, credentials.known_hosts())
         mirror = BareMirror(
             Path(folder) / "fleet.git",
             address,
             "",
             login=found.login if found else None,
-            proxy=(found.proxy if found else "") or network.proxy,
+            proxy=(found.proxy if found else "") or way.proxy,
             bounds=Bounds(),
             limits=Limits(),
         )

@@ -12,6 +12,8 @@ HELM_WEIGHT = "helm.sh/hook-weight"
 HELM_DELETE = "helm.sh/hook-delete-policy"
 BEFORE_CREATION = "before-hook-creation"
 
+LARGEST_WAVE = 1_000
+LARGEST_WEIGHT = 1_000_000
 OURS = ("pre-apply", "post-apply")
 RUN = (*OURS, "pre-install", "pre-upgrade", "post-install", "post-upgrade")
 ORDINARY = ("crd-install",)

@@ -30,6 +30,8 @@ Object = dict[str, Any]
 SIGNER = SigningKey(b"s" * 32)
 MERGE = "application/merge-patch+json"
 _SECONDS = 60.0
+POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+BINDINGS = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
 # Where the kinds that tests look at are served; the rest is given as a whole path.
 _ROOTS = {
     "deployments": "/apis/apps/v1",
@@ -73,6 +75,19 @@ class Hand:
         status, made = await self.kube.request("POST", self.path(plural) + "?fieldManager=somebody", manifest)
         assert status == 201, made
         return dict(made)
+
+    async def deny(self, operation: str, plural: str, allowed: str, message: str) -> None:
+        """A real ValidatingAdmissionPolicy for core objects of the namespace; `allowed` is its CEL expression."""
+        rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": [operation], "resources": [plural]}
+        where = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": self.namespace}}}
+        spec = {
+            "matchConstraints": {**where, "resourceRules": [rule]},
+            "validations": [{"expression": allowed, "message": message}],
+            "failurePolicy": "Fail",
+        }
+        await self.create(POLICIES, {"metadata": {"name": self.namespace}, "spec": spec})
+        binding = {"policyName": self.namespace, "validationActions": ["Deny"]}
+        await self.create(BINDINGS, {"metadata": {"name": self.namespace}, "spec": binding})
 
     async def edit(self, plural: str, name: str, patch: Object, *, manager: str = "kubectl-edit") -> Object:
         """A merge patch as that field manager."""

@@ -71,17 +71,12 @@ class Pinned:
         return lock_to_bytes(self.lock)
 
 
-def lock_of(snapshot: SnapshotStored | None) -> ChartLock:
-    """The snapshot's lock; the empty one when it has none that can be read."""
+def lock_of(snapshot: SnapshotStored | None) -> ChartLock | None:
+    """The snapshot's lock, the empty one without a snapshot; None when it cannot be read: an older fetcher wrote it."""
     try:
         return lock_from_bytes(snapshot.lock) if snapshot is not None else ChartLock()
     except ValueError:
-        return ChartLock()
-
-
-def is_readable(snapshot: SnapshotStored | None) -> bool:
-    """Whether what the snapshot's lock says is known: an older fetcher may have written it."""
-    return snapshot is None or not snapshot.lock or lock_of(snapshot) != ChartLock()
+        return None
 
 
 def is_failing(lock: ChartLock) -> bool:

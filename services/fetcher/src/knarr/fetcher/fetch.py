@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from opentelemetry import trace
 from opentelemetry.context import Context
 
-from knarr.fetcher.charts import Change, Pinned, is_failing, is_readable, lock_of, pin
+from knarr.fetcher.charts import Change, Pinned, is_failing, lock_of, pin
 from knarr.fetcher.core.globs import covers
 from knarr.fetcher.core.numbering import next_number
 from knarr.fetcher.core.source import Source
@@ -21,6 +21,7 @@ from knarr.fetcher.core.tree import TreeDelta
 from knarr.fetcher.ports import Published, Remembered, Repository, Sighting
 from knarr.fetcher.snapshot import Parts, delta_since, is_whole, store
 from knarr.fetcher.verify import signed_by
+from knarr.pipeline.chart_lock import ChartLock
 from knarr.pipeline.errors import retryable
 from knarr.pipeline.snapshot import Commit, CommitObserved, SnapshotStored
 
@@ -147,26 +148,23 @@ async def _publish(look: _Look, repository: Repository, parts: Parts, moved: Pin
 
 async def _content(look: _Look, repository: Repository, parts: Parts, moved: Pinned | None) -> tuple[TreeDelta, Pinned]:
     """What the commit brings, and its charts. Another set of charts begins a new chain of manifests."""
-    known = look.base if look.base is not None else _newest(look)
-    readable = look.base if is_readable(known) else None  # of a lock that cannot be read nothing is kept
-    delta = await delta_since(readable, look.sighting.tree_id, repository)
-    before = lock_of(known)
+    before = lock_of(look.base if look.base is not None else _newest(look))
+    base = look.base if before is not None else None  # of a lock that cannot be read nothing is kept
+    delta = await delta_since(base, look.sighting.tree_id, repository)
+    pinned = moved
     with TRACER.start_as_current_span("charts"):
-        if moved is not None and (delta.complete <= moved.whole):
-            return (delta if not moved.whole else await _whole(look, delta, repository)), moved
-        change = Change(tree_id=look.sighting.tree_id, delta=delta)
-        pinned = await pin(change, before, repository, parts.charts, whole=delta.complete)
-    return (await _whole(look, delta, repository) if pinned.whole else delta), pinned
-
-
-async def _whole(look: _Look, delta: TreeDelta, repository: Repository) -> TreeDelta:
-    return delta if delta.complete else await delta_since(None, look.sighting.tree_id, repository)
+        if pinned is None or (delta.complete and not pinned.whole):
+            change = Change(tree_id=look.sighting.tree_id, delta=delta)
+            pinned = await pin(change, before or ChartLock(), repository, parts.charts, whole=delta.complete)
+    if pinned.whole and not delta.complete:
+        delta = await delta_since(None, look.sighting.tree_id, repository)
+    return delta, pinned
 
 
 async def _charts_moved(base: SnapshotStored, repository: Repository, parts: Parts) -> Pinned | None:
     """The charts, if one that could not be resolved now is, or fails in another way; None when nothing is new."""
     before = lock_of(base)
-    if not is_failing(before):
+    if before is None or not is_failing(before):
         return None
     pinned = await pin(Change(tree_id=base.tree_id), before, repository, parts.charts, whole=False)
     return pinned if pinned.lock_bytes != base.lock else None

@@ -34,7 +34,7 @@ from knarr.service.process import run_service
 async def run(settings: Settings) -> None:
     """Runs until cancelled."""
     home = settings.state_dir / "home"
-    configure_libgit2(home, ca_bundle=settings.ca_bundle)
+    configure_libgit2(home, ca_bundle=settings.network.ca_bundle)
     credentials = CredentialsFile(settings.credentials_file, settings.webhook_secret)
     async with AsyncExitStack() as stack:
         broker = await stack.enter_async_context(Broker(_broker_settings(settings)))
@@ -43,11 +43,13 @@ async def run(settings: Settings) -> None:
         state = StateFile(settings.state_dir / "fetcher.sqlite")
         stack.push_async_callback(state.close)
         web_of_charts = Web(
-            hosts=settings.chart_hosts, plain_http=settings.rules.plain_http, ca_bundle=settings.ca_bundle
+            hosts=settings.network.chart_hosts,
+            plain_http=settings.rules.plain_http,
+            ca_bundle=settings.network.ca_bundle,
         )
         stack.push_async_callback(web_of_charts.close)
         charts = ChartParts(
-            charts=WebCharts(web_of_charts, credentials, settings.rules, settings.proxy),
+            charts=WebCharts(web_of_charts, credentials, settings.rules, settings.network.proxy),
             archives=ArchiveFolder(settings.state_dir / "charts"),
             patience=Patience(time.monotonic),
         )
@@ -67,7 +69,7 @@ async def run(settings: Settings) -> None:
             bounds=settings.bounds,
             limits=settings.limits,
             trust=partial(trust_hosts, home),
-            proxy=settings.proxy,
+            proxy=settings.network.proxy,
         )
         fleet = FleetFollower(settings.fleet, parts, opener, settings.rhythm, settings.rules)
         application = web.Application(client_max_size=BODY_BYTES)

@@ -23,6 +23,29 @@ _SIGNERS = "KNARR_FLEET_SIGNERS_FILE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """The way to hosts, as the fetcher and the command line go it."""
+
+    plain_http: bool = False
+    chart_hosts: frozenset[str] = frozenset()
+    ca_bundle: Path | None = None
+    proxy: str = field(default="", repr=False)
+
+
+def read_network(reader: Reader, environment: Mapping[str, str]) -> Network:
+    """Mistakes are the reader's to tell, such as a bundle that does not exist."""
+    bundle = _optional_path(reader, environment, "KNARR_CA_BUNDLE")
+    if bundle is not None and not bundle.is_file():
+        reader.mistake(f"KNARR_CA_BUNDLE names no file: {bundle}")
+    return Network(
+        plain_http=reader.flag("KNARR_ALLOW_PLAIN_HTTP"),
+        chart_hosts=frozenset(host.lower() for host in reader.words("KNARR_CHART_HOSTS", ())),
+        ca_bundle=bundle,
+        proxy=reader.text("KNARR_PROXY", ""),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that can be set. Secrets are left out of its text."""
 
@@ -35,20 +58,17 @@ class Settings:
     webhook_secret: bytes = field(repr=False)
     listen: str
     credentials_file: Path | None
-    ca_bundle: Path | None
-    proxy: str = field(repr=False)
+    network: Network
     rules: AddressRules
     bounds: Bounds
     limits: Limits
-    chart_hosts: frozenset[str]
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
     """KNR6001 with every mistake at once."""
     reader = Reader(environment)
-    rules = AddressRules(
-        local_paths=reader.flag("KNARR_ALLOW_LOCAL_PATHS"), plain_http=reader.flag("KNARR_ALLOW_PLAIN_HTTP")
-    )
+    network = read_network(reader, environment)
+    rules = AddressRules(local_paths=reader.flag("KNARR_ALLOW_LOCAL_PATHS"), plain_http=network.plain_http)
     limits = Limits(
         files=reader.whole("KNARR_MAX_FILES", Limits().files),
         file_bytes=reader.whole("KNARR_MAX_FILE_BYTES", Limits().file_bytes),
@@ -66,18 +86,14 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         webhook_secret=_optional_secret(reader, environment, "KNARR_WEBHOOK_SECRET_FILE"),
         listen=reader.text("KNARR_LISTEN", "127.0.0.1:0"),
         credentials_file=_optional_path(reader, environment, "KNARR_CREDENTIALS_FILE"),
-        ca_bundle=_optional_path(reader, environment, "KNARR_CA_BUNDLE"),
-        proxy=reader.text("KNARR_PROXY", ""),
+        network=network,
         rules=rules,
         bounds=Bounds(
             deadline_seconds=reader.number("KNARR_GIT_DEADLINE_SECONDS", Bounds().deadline_seconds),
             fetch_bytes=reader.whole("KNARR_MAX_FETCH_BYTES", Bounds().fetch_bytes),
         ),
         limits=limits,
-        chart_hosts=frozenset(host.lower() for host in reader.words("KNARR_CHART_HOSTS", ())),
     )
-    if settings.ca_bundle is not None and not settings.ca_bundle.is_file():
-        reader.mistake(f"KNARR_CA_BUNDLE names no file: {settings.ca_bundle}")
     if settings.rhythm.poll_seconds <= 0 or settings.rhythm.audit_seconds <= 0:
         reader.mistake("KNARR_POLL_SECONDS and KNARR_AUDIT_SECONDS must be above 0")
     reader.done()

@@ -50,13 +50,8 @@ Line = tuple[Kind, str]
 _SIGNS = {"-": Kind.REMOVED_LINE, "+": Kind.ADDED_LINE, "@": Kind.PLACE}
 
 
-def as_text(change: FleetChange, *, bodies: bool = True) -> str:
-    """For people: deletions first and loud, one difference per distinct variant."""
-    return "".join(f"{text}\n" for _, text in lines_of(change, bodies=bodies))
-
-
 def lines_of(change: FleetChange, *, bodies: bool = True) -> Iterator[Line]:
-    """The same, a line at a time."""
+    """For people: deletions first and loud, one difference per distinct variant."""
     if change.detached:
         gone = _count(len(change.detached), "cluster")
         yield Kind.HEAD, f"{gone} detached, nothing is deleted there: {_names(change.detached)}"

@@ -16,12 +16,11 @@ from knarr.agent.core.health import HealthStatus, health_of
 from knarr.agent.core.objects import Kind, Ref, ref_of
 from knarr.agent.core.ordering import stage_of, wave_of
 from knarr.bundle.canonical import Object
-from knarr.bundle.hooks import HELM_WEIGHT, ORDINARY, delete_policies, hook_words
+from knarr.bundle.hooks import HELM_WEIGHT, LARGEST_WEIGHT, ORDINARY, delete_policies, hook_words
 from knarr.pipeline.names import ObjectId
 
 RUN_ANNOTATION = "knarr.dev/hook-run"
 _RUN_TO_COMPLETION = frozenset({Kind("batch", "Job"), Kind("", "Pod")})
-_MAX_WEIGHT = 1_000_000
 
 
 class Phase(Enum):
@@ -169,7 +168,7 @@ def _weight(manifest: Mapping[str, Any]) -> int:
     if said is None:
         return wave_of(manifest)
     try:
-        return max(-_MAX_WEIGHT, min(_MAX_WEIGHT, int(str(said))))
+        return max(-LARGEST_WEIGHT, min(LARGEST_WEIGHT, int(str(said))))
     except ValueError:
         return 0
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from knarr.agent.core.objects import Kind, ref_of
 from knarr.bundle.canonical import Object
+from knarr.bundle.hooks import LARGEST_WAVE
 from knarr.pipeline.names import WAVE_ANNOTATION, ObjectId, split_object_id
 
 _DEFINITIONS = frozenset({"CustomResourceDefinition", "Namespace", "ClusterRole", "ClusterRoleBinding"})
@@ -21,7 +22,6 @@ _SETTINGS = frozenset(
 )
 _WEBHOOKS = frozenset({"ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"})
 _WAITED_FOR = frozenset({("apiextensions.k8s.io", "CustomResourceDefinition"), ("", "Namespace")})
-_MAX_WAVE = 1_000
 
 
 class Stage(IntEnum):
@@ -52,7 +52,7 @@ def wave_of(manifest: Mapping[str, Any]) -> int:
     """The wave that the annotation gives; 0 without one or when it is not a number between -1000 and 1000."""
     text = str(((manifest.get("metadata") or {}).get("annotations") or {}).get(WAVE_ANNOTATION, "0"))
     try:
-        return max(-_MAX_WAVE, min(_MAX_WAVE, int(text)))
+        return max(-LARGEST_WAVE, min(LARGEST_WAVE, int(text)))
     except ValueError:
         return 0
 

@@ -10,7 +10,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from knarr.bundle.canonical import Object
-from knarr.bundle.hooks import DELETE_POLICIES, HELM_DELETE, HELM_HOOK, HELM_WEIGHT, IDLE, ORDINARY, RUN, split
+from knarr.bundle.hooks import (
+    DELETE_POLICIES,
+    HELM_DELETE,
+    HELM_HOOK,
+    HELM_WEIGHT,
+    IDLE,
+    LARGEST_WAVE,
+    LARGEST_WEIGHT,
+    ORDINARY,
+    RUN,
+    split,
+)
 from knarr.pipeline.names import (
     HOOK_ANNOTATION,
     HOOK_DELETE_ANNOTATION,
@@ -23,7 +34,7 @@ _PREFIX = OWNER_LABEL.partition("/")[0] + "/"
 _FATES = (f"{_PREFIX}fate", f"{_PREFIX}fate-delay")  # what pods of a simulated cluster come to
 _KNOWN = (WAVE_ANNOTATION, HOOK_ANNOTATION, HOOK_DELETE_ANNOTATION, PRUNE_ANNOTATION, *_FATES)
 _HELM_WORDS = (*RUN, *ORDINARY, *IDLE)
-_LARGEST = {WAVE_ANNOTATION: 1_000, HELM_WEIGHT: 1_000_000}
+_LARGEST = {WAVE_ANNOTATION: LARGEST_WAVE, HELM_WEIGHT: LARGEST_WEIGHT}
 
 
 def annotation_faults(manifest: Object) -> Iterator[str]:
