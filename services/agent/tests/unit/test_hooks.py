@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from knarr.agent.core.hooks import Phase, hooks_of, is_hook
+from knarr.agent.core.hooks import Phase, hooks_of
+from knarr.bundle.hooks import is_hook
 from knarr.bundle.packing import Bundle
 from knarr.pipeline.assignment import Approval, DryRun
 from knarr.pipeline.report import AppState, PlanReport, StepAction

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from enum import Enum
 from typing import Any
 
+from knarr.bundle.bounds import UNBOUNDED, Bounds
 from knarr.pipeline.errors import rejected
 
 LONGEST_EXPRESSION = 2_000  # characters of a rule
@@ -57,7 +58,7 @@ class HealthRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """The app's policy. Times in seconds."""
+    """The app's policy. Times in seconds. `bounds`: of the app's source, as fleet.yaml sets them."""
 
     format: int = 1
     app: str = ""
@@ -73,6 +74,7 @@ class Header:
     ignored_fields: tuple[IgnoredField, ...] = ()
     health_rules: tuple[HealthRule, ...] = ()
     progress_deadline_seconds: float = 600.0
+    bounds: Bounds = UNBOUNDED
 
 
 def header_to_json(header: Header) -> dict[str, Any]:
@@ -102,6 +104,8 @@ def _plain(value: Any) -> Any:
         return value.value
     if isinstance(value, tuple):
         return [_plain(v) for v in value]
+    if isinstance(value, Bounds):
+        return {f.name: _plain(v) for f in fields(value) if (v := getattr(value, f.name)) != getattr(UNBOUNDED, f.name)}
     if isinstance(value, IgnoredField | HealthRule):
         return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if getattr(value, f.name)}
     return value
@@ -121,4 +125,6 @@ def _typed(key: str, value: Any) -> Any:
             return tuple(IgnoredField(**{**v, "pointers": tuple(v.get("pointers", ()))}) for v in value)
         case "health_rules":
             return tuple(HealthRule(**v) for v in value)
+        case "bounds":
+            return Bounds(**{k: tuple(v) if isinstance(v, list) else v for k, v in value.items()})
     return value

@@ -35,6 +35,12 @@ def hook_words(annotations: Mapping[str, Any]) -> frozenset[str]:
     return split(annotations.get(HOOK_ANNOTATION) or annotations.get(HELM_HOOK) or "")
 
 
+def is_hook(manifest: Mapping[str, Any]) -> bool:
+    """Whether the object is a hook, also one that is never run: it is no part of what the app has."""
+    words = hook_words((manifest.get("metadata") or {}).get("annotations") or {})
+    return bool(words) and words.isdisjoint(ORDINARY)
+
+
 def delete_policies(annotations: Mapping[str, Any]) -> frozenset[str]:
     """When the hook's object goes; before its next run unless it says otherwise."""
     return split(annotations.get(HOOK_DELETE_ANNOTATION) or annotations.get(HELM_DELETE) or BEFORE_CREATION)

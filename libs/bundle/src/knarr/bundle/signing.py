@@ -5,6 +5,7 @@ Rollout signs; the agent verifies the signature over exactly the bytes that trav
 
 from __future__ import annotations
 
+from nacl.bindings import crypto_scalarmult
 from nacl.exceptions import BadSignatureError, CryptoError
 from nacl.public import PrivateKey, PublicKey, SealedBox
 from nacl.signing import SigningKey, VerifyKey
@@ -20,6 +21,8 @@ from knarr.pipeline.digest import sha256
 from knarr.pipeline.errors import rejected
 
 _CONTEXT = b"knarr/assignment/v1\0"
+_KEY_CONTEXT = b"knarr/sealing-key/v1\0"
+_ANY_SCALAR = bytes(range(1, 33))
 
 
 def signing_key_id(public: bytes) -> str:
@@ -61,6 +64,39 @@ def open_body(header: AssignmentHeader, sealed: bytes, *, private: PrivateKey) -
     return decode(AssignmentBody, plain)
 
 
+def is_sealing_key(key: bytes) -> bool:
+    """Whether something can be sealed to these bytes: an X25519 public key that is no point of low order."""
+    if len(key) != 32:
+        return False
+    try:
+        crypto_scalarmult(_ANY_SCALAR, key)
+    except (CryptoError, ValueError, TypeError, RuntimeError):
+        return False
+    return True
+
+
+def is_signing_key(key: bytes) -> bool:
+    """Whether the bytes may be an Ed25519 public key."""
+    return len(key) == 32
+
+
+def sign_sealing_key(cluster_uid: str, sealing_key: bytes, *, signer: SigningKey) -> bytes:
+    """The cluster's word that this X25519 key is its own."""
+    return signer.sign(_KEY_CONTEXT + _framed(cluster_uid.encode(), sealing_key)).signature
+
+
+def vouches_for(signing_key: bytes, signature: bytes, *, cluster_uid: str, sealing_key: bytes) -> bool:
+    """Whether the signature is such a word, by the holder of the Ed25519 key."""
+    try:
+        VerifyKey(signing_key).verify(_KEY_CONTEXT + _framed(cluster_uid.encode(), sealing_key), signature)
+    except (BadSignatureError, ValueError, TypeError):
+        return False
+    return True
+
+
 def _signed_bytes(header: bytes, body: bytes, key_id: str) -> bytes:
-    parts = (header, body, key_id.encode())
-    return _CONTEXT + b"".join(len(p).to_bytes(8, "big") + p for p in parts)
+    return _CONTEXT + _framed(header, body, key_id.encode())
+
+
+def _framed(*parts: bytes) -> bytes:
+    return b"".join(len(p).to_bytes(8, "big") + p for p in parts)

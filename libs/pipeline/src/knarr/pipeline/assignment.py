@@ -74,15 +74,20 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """Opens the agent's deletion budget for exactly one bundle (or, for a tombstone, one removal)."""
+    """Opens the agent's deletion budget for exactly one bundle (or, for a tombstone, one removal). There is one only
+    where an operator approved.
+    """
 
     app: str = ""
+    # Of the approved bundle; of a removal, the bundle that the app was last assigned.
     digest: bytes = b""
     revision: str = ""
     # The removal of the app is approved.
     removal: bool = False
     # Protected kinds may go too.
     protected: bool = False
+    # Of a removal: the tombstone's.
+    since_generation: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

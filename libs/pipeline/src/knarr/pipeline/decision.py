@@ -49,8 +49,11 @@ class Loss:
 
     clusters: tuple[str, ...] = ()
     object_ids: tuple[str, ...] = ()
+    # What the app had there in the guard's window; object_ids and gone_before are counted against it.
     objects_before: int = 0
     app_removed: bool = False
+    # Objects that went earlier in the window and count along.
+    gone_before: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +79,10 @@ class AppDecision:
     failures: tuple[Failure, ...] = ()
     # Bundle digest per group of clusters, as decided.
     variants: tuple[AssignedVariant, ...] = ()
+    # Of a held app: the digest of what would go where, which an approval has to name.
+    evidence: bytes = b""
+    # Approved, and waiting: another app of these clusters did not render.
+    waiting_clusters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +121,11 @@ class RolloutDecided:
     unenrolled_clusters: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
     traceparent: str = ""
+    # Worth telling, and no failure: guards were loosened, a cluster's key has changed.
+    notices: tuple[Failure, ...] = ()
+    # Who asked for it, where a command did.
+    actor: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +141,8 @@ class Command:
     actor: str = ""
     reason: str = ""
     asked_at_ms: int = 0
+    # Of an approval: AppDecision.evidence, as it was shown.
+    evidence: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

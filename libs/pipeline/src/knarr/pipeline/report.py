@@ -190,6 +190,9 @@ class ClusterReport:
     state_writes: int = 0
     # Whether `capabilities` is complete; if not, what was reported before counts.
     capabilities_known: bool = False
+    # By `signing_public_key`, over the UID and `sealing_public_key` (libs/bundle signing.py): a change of the sealing
+    # key counts only with the signature of the signing key that was bound when the cluster enrolled.
+    sealing_key_signature: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,6 +67,8 @@ class IndexedObject:
     protected: bool = False
     # The name without kustomize's hash suffix, where it has one: a rename of only that is a change.
     stable_id: str = ""
+    # It runs instead of staying: it is no part of what the app has, and an object that becomes one is lost.
+    hook: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

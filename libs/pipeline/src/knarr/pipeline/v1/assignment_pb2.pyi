@@ -73,18 +73,20 @@ class Tombstone(_message.Message):
     def __init__(self, app: _Optional[str] = ..., since_generation: _Optional[int] = ..., keep_objects: _Optional[bool] = ...) -> None: ...
 
 class Approval(_message.Message):
-    __slots__ = ("app", "digest", "revision", "removal", "protected")
+    __slots__ = ("app", "digest", "revision", "removal", "protected", "since_generation")
     APP_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     REMOVAL_FIELD_NUMBER: _ClassVar[int]
     PROTECTED_FIELD_NUMBER: _ClassVar[int]
+    SINCE_GENERATION_FIELD_NUMBER: _ClassVar[int]
     app: str
     digest: bytes
     revision: str
     removal: bool
     protected: bool
-    def __init__(self, app: _Optional[str] = ..., digest: _Optional[bytes] = ..., revision: _Optional[str] = ..., removal: _Optional[bool] = ..., protected: _Optional[bool] = ...) -> None: ...
+    since_generation: int
+    def __init__(self, app: _Optional[str] = ..., digest: _Optional[bytes] = ..., revision: _Optional[str] = ..., removal: _Optional[bool] = ..., protected: _Optional[bool] = ..., since_generation: _Optional[int] = ...) -> None: ...
 
 class DryRun(_message.Message):
     __slots__ = ("request_id", "app", "asked_at_ms")

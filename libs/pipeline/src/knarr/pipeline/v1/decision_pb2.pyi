@@ -40,16 +40,18 @@ COMMAND_VERB_PLAN: CommandVerb
 COMMAND_VERB_ADOPT: CommandVerb
 
 class Loss(_message.Message):
-    __slots__ = ("clusters", "object_ids", "objects_before", "app_removed")
+    __slots__ = ("clusters", "object_ids", "objects_before", "app_removed", "gone_before")
     CLUSTERS_FIELD_NUMBER: _ClassVar[int]
     OBJECT_IDS_FIELD_NUMBER: _ClassVar[int]
     OBJECTS_BEFORE_FIELD_NUMBER: _ClassVar[int]
     APP_REMOVED_FIELD_NUMBER: _ClassVar[int]
+    GONE_BEFORE_FIELD_NUMBER: _ClassVar[int]
     clusters: _containers.RepeatedScalarFieldContainer[str]
     object_ids: _containers.RepeatedScalarFieldContainer[str]
     objects_before: int
     app_removed: bool
-    def __init__(self, clusters: _Optional[_Iterable[str]] = ..., object_ids: _Optional[_Iterable[str]] = ..., objects_before: _Optional[int] = ..., app_removed: _Optional[bool] = ...) -> None: ...
+    gone_before: int
+    def __init__(self, clusters: _Optional[_Iterable[str]] = ..., object_ids: _Optional[_Iterable[str]] = ..., objects_before: _Optional[int] = ..., app_removed: _Optional[bool] = ..., gone_before: _Optional[int] = ...) -> None: ...
 
 class HeldReason(_message.Message):
     __slots__ = ("code", "message")
@@ -60,7 +62,7 @@ class HeldReason(_message.Message):
     def __init__(self, code: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class AppDecision(_message.Message):
-    __slots__ = ("app", "verdict", "revision", "clusters", "reasons", "losses", "failures", "variants")
+    __slots__ = ("app", "verdict", "revision", "clusters", "reasons", "losses", "failures", "variants", "evidence", "waiting_clusters")
     APP_FIELD_NUMBER: _ClassVar[int]
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -69,6 +71,8 @@ class AppDecision(_message.Message):
     LOSSES_FIELD_NUMBER: _ClassVar[int]
     FAILURES_FIELD_NUMBER: _ClassVar[int]
     VARIANTS_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    WAITING_CLUSTERS_FIELD_NUMBER: _ClassVar[int]
     app: str
     verdict: AppVerdict
     revision: str
@@ -77,7 +81,9 @@ class AppDecision(_message.Message):
     losses: _containers.RepeatedCompositeFieldContainer[Loss]
     failures: _containers.RepeatedCompositeFieldContainer[_failure_pb2.Failure]
     variants: _containers.RepeatedCompositeFieldContainer[AssignedVariant]
-    def __init__(self, app: _Optional[str] = ..., verdict: _Optional[_Union[AppVerdict, str]] = ..., revision: _Optional[str] = ..., clusters: _Optional[_Iterable[str]] = ..., reasons: _Optional[_Iterable[_Union[HeldReason, _Mapping]]] = ..., losses: _Optional[_Iterable[_Union[Loss, _Mapping]]] = ..., failures: _Optional[_Iterable[_Union[_failure_pb2.Failure, _Mapping]]] = ..., variants: _Optional[_Iterable[_Union[AssignedVariant, _Mapping]]] = ...) -> None: ...
+    evidence: bytes
+    waiting_clusters: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, app: _Optional[str] = ..., verdict: _Optional[_Union[AppVerdict, str]] = ..., revision: _Optional[str] = ..., clusters: _Optional[_Iterable[str]] = ..., reasons: _Optional[_Iterable[_Union[HeldReason, _Mapping]]] = ..., losses: _Optional[_Iterable[_Union[Loss, _Mapping]]] = ..., failures: _Optional[_Iterable[_Union[_failure_pb2.Failure, _Mapping]]] = ..., variants: _Optional[_Iterable[_Union[AssignedVariant, _Mapping]]] = ..., evidence: _Optional[bytes] = ..., waiting_clusters: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class AssignedVariant(_message.Message):
     __slots__ = ("digest", "object_count", "clusters")
@@ -98,7 +104,7 @@ class AssignedGeneration(_message.Message):
     def __init__(self, cluster: _Optional[str] = ..., generation: _Optional[int] = ...) -> None: ...
 
 class RolloutDecided(_message.Message):
-    __slots__ = ("number", "epoch", "commit", "fleet_commit", "apps", "assignments", "decided_at_ms", "command_id", "clusters", "detached_clusters", "unenrolled_clusters", "failures", "traceparent")
+    __slots__ = ("number", "epoch", "commit", "fleet_commit", "apps", "assignments", "decided_at_ms", "command_id", "clusters", "detached_clusters", "unenrolled_clusters", "failures", "traceparent", "notices", "actor", "reason")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     COMMIT_FIELD_NUMBER: _ClassVar[int]
@@ -112,6 +118,9 @@ class RolloutDecided(_message.Message):
     UNENROLLED_CLUSTERS_FIELD_NUMBER: _ClassVar[int]
     FAILURES_FIELD_NUMBER: _ClassVar[int]
     TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
+    NOTICES_FIELD_NUMBER: _ClassVar[int]
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
     number: int
     epoch: str
     commit: _snapshot_pb2.Commit
@@ -125,10 +134,13 @@ class RolloutDecided(_message.Message):
     unenrolled_clusters: _containers.RepeatedScalarFieldContainer[str]
     failures: _containers.RepeatedCompositeFieldContainer[_failure_pb2.Failure]
     traceparent: str
-    def __init__(self, number: _Optional[int] = ..., epoch: _Optional[str] = ..., commit: _Optional[_Union[_snapshot_pb2.Commit, _Mapping]] = ..., fleet_commit: _Optional[_Union[_snapshot_pb2.Commit, _Mapping]] = ..., apps: _Optional[_Iterable[_Union[AppDecision, _Mapping]]] = ..., assignments: _Optional[_Iterable[_Union[AssignedGeneration, _Mapping]]] = ..., decided_at_ms: _Optional[int] = ..., command_id: _Optional[str] = ..., clusters: _Optional[_Iterable[str]] = ..., detached_clusters: _Optional[_Iterable[str]] = ..., unenrolled_clusters: _Optional[_Iterable[str]] = ..., failures: _Optional[_Iterable[_Union[_failure_pb2.Failure, _Mapping]]] = ..., traceparent: _Optional[str] = ...) -> None: ...
+    notices: _containers.RepeatedCompositeFieldContainer[_failure_pb2.Failure]
+    actor: str
+    reason: str
+    def __init__(self, number: _Optional[int] = ..., epoch: _Optional[str] = ..., commit: _Optional[_Union[_snapshot_pb2.Commit, _Mapping]] = ..., fleet_commit: _Optional[_Union[_snapshot_pb2.Commit, _Mapping]] = ..., apps: _Optional[_Iterable[_Union[AppDecision, _Mapping]]] = ..., assignments: _Optional[_Iterable[_Union[AssignedGeneration, _Mapping]]] = ..., decided_at_ms: _Optional[int] = ..., command_id: _Optional[str] = ..., clusters: _Optional[_Iterable[str]] = ..., detached_clusters: _Optional[_Iterable[str]] = ..., unenrolled_clusters: _Optional[_Iterable[str]] = ..., failures: _Optional[_Iterable[_Union[_failure_pb2.Failure, _Mapping]]] = ..., traceparent: _Optional[str] = ..., notices: _Optional[_Iterable[_Union[_failure_pb2.Failure, _Mapping]]] = ..., actor: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class Command(_message.Message):
-    __slots__ = ("command_id", "verb", "revision", "cluster", "app", "actor", "reason", "asked_at_ms")
+    __slots__ = ("command_id", "verb", "revision", "cluster", "app", "actor", "reason", "asked_at_ms", "evidence")
     COMMAND_ID_FIELD_NUMBER: _ClassVar[int]
     VERB_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -137,6 +149,7 @@ class Command(_message.Message):
     ACTOR_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     ASKED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
     command_id: str
     verb: CommandVerb
     revision: str
@@ -145,7 +158,8 @@ class Command(_message.Message):
     actor: str
     reason: str
     asked_at_ms: int
-    def __init__(self, command_id: _Optional[str] = ..., verb: _Optional[_Union[CommandVerb, str]] = ..., revision: _Optional[str] = ..., cluster: _Optional[str] = ..., app: _Optional[str] = ..., actor: _Optional[str] = ..., reason: _Optional[str] = ..., asked_at_ms: _Optional[int] = ...) -> None: ...
+    evidence: bytes
+    def __init__(self, command_id: _Optional[str] = ..., verb: _Optional[_Union[CommandVerb, str]] = ..., revision: _Optional[str] = ..., cluster: _Optional[str] = ..., app: _Optional[str] = ..., actor: _Optional[str] = ..., reason: _Optional[str] = ..., asked_at_ms: _Optional[int] = ..., evidence: _Optional[bytes] = ...) -> None: ...
 
 class CommandHandled(_message.Message):
     __slots__ = ("command_id", "accepted", "failure", "handled_at_ms")

@@ -184,7 +184,7 @@ class AppDigest(_message.Message):
     def __init__(self, app: _Optional[str] = ..., digest: _Optional[bytes] = ..., state: _Optional[_Union[AppState, str]] = ...) -> None: ...
 
 class ClusterReport(_message.Message):
-    __slots__ = ("cluster", "epoch", "cluster_uid", "generation_seen", "generation_applied", "agent_version", "start_number", "kubernetes_version", "sealing_public_key", "signing_public_key", "state_digest", "reported_at_ms", "labels", "capabilities", "failures", "app_count", "features", "fetches", "state_writes", "capabilities_known")
+    __slots__ = ("cluster", "epoch", "cluster_uid", "generation_seen", "generation_applied", "agent_version", "start_number", "kubernetes_version", "sealing_public_key", "signing_public_key", "state_digest", "reported_at_ms", "labels", "capabilities", "failures", "app_count", "features", "fetches", "state_writes", "capabilities_known", "sealing_key_signature")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -212,6 +212,7 @@ class ClusterReport(_message.Message):
     FETCHES_FIELD_NUMBER: _ClassVar[int]
     STATE_WRITES_FIELD_NUMBER: _ClassVar[int]
     CAPABILITIES_KNOWN_FIELD_NUMBER: _ClassVar[int]
+    SEALING_KEY_SIGNATURE_FIELD_NUMBER: _ClassVar[int]
     cluster: str
     epoch: str
     cluster_uid: str
@@ -232,7 +233,8 @@ class ClusterReport(_message.Message):
     fetches: int
     state_writes: int
     capabilities_known: bool
-    def __init__(self, cluster: _Optional[str] = ..., epoch: _Optional[str] = ..., cluster_uid: _Optional[str] = ..., generation_seen: _Optional[int] = ..., generation_applied: _Optional[int] = ..., agent_version: _Optional[str] = ..., start_number: _Optional[int] = ..., kubernetes_version: _Optional[str] = ..., sealing_public_key: _Optional[bytes] = ..., signing_public_key: _Optional[bytes] = ..., state_digest: _Optional[bytes] = ..., reported_at_ms: _Optional[int] = ..., labels: _Optional[_Mapping[str, str]] = ..., capabilities: _Optional[_Iterable[str]] = ..., failures: _Optional[_Iterable[_Union[_failure_pb2.Failure, _Mapping]]] = ..., app_count: _Optional[int] = ..., features: _Optional[_Iterable[str]] = ..., fetches: _Optional[int] = ..., state_writes: _Optional[int] = ..., capabilities_known: _Optional[bool] = ...) -> None: ...
+    sealing_key_signature: bytes
+    def __init__(self, cluster: _Optional[str] = ..., epoch: _Optional[str] = ..., cluster_uid: _Optional[str] = ..., generation_seen: _Optional[int] = ..., generation_applied: _Optional[int] = ..., agent_version: _Optional[str] = ..., start_number: _Optional[int] = ..., kubernetes_version: _Optional[str] = ..., sealing_public_key: _Optional[bytes] = ..., signing_public_key: _Optional[bytes] = ..., state_digest: _Optional[bytes] = ..., reported_at_ms: _Optional[int] = ..., labels: _Optional[_Mapping[str, str]] = ..., capabilities: _Optional[_Iterable[str]] = ..., failures: _Optional[_Iterable[_Union[_failure_pb2.Failure, _Mapping]]] = ..., app_count: _Optional[int] = ..., features: _Optional[_Iterable[str]] = ..., fetches: _Optional[int] = ..., state_writes: _Optional[int] = ..., capabilities_known: _Optional[bool] = ..., sealing_key_signature: _Optional[bytes] = ...) -> None: ...
 
 class PlannedStep(_message.Message):
     __slots__ = ("action", "object_id", "stage", "reason", "differences")

@@ -26,7 +26,7 @@ from knarr.pipeline.v1 import failure_pb2 as knarr_dot_pipeline_dot_v1_dot_failu
 from knarr.pipeline.v1 import snapshot_pb2 as knarr_dot_pipeline_dot_v1_dot_snapshot__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n knarr/pipeline/v1/revision.proto\x12\x11knarr.pipeline.v1\x1a\x1fknarr/pipeline/v1/failure.proto\x1a knarr/pipeline/v1/snapshot.proto\"\x9f\x02\n\x0c\x43lusterFacts\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12\x13\n\x0b\x63luster_uid\x18\x02 \x01(\t\x12\x1a\n\x12kubernetes_version\x18\x03 \x01(\t\x12L\n\x0freported_labels\x18\x04 \x03(\x0b\x32\x33.knarr.pipeline.v1.ClusterFacts.ReportedLabelsEntry\x12\x14\n\x0c\x63\x61pabilities\x18\x05 \x03(\t\x12\x16\n\x0e\x65nrolled_at_ms\x18\x06 \x01(\x03\x12\x1a\n\x12\x63\x61pabilities_known\x18\x07 \x01(\x08\x1a\x35\n\x13ReportedLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x90\x01\n\tBundleRef\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\x0c\x12\x12\n\nplain_size\x18\x03 \x01(\x03\x12\x13\n\x0bsealed_size\x18\x04 \x01(\x03\x12\x14\n\x0cobject_count\x18\x05 \x01(\x05\x12\x13\n\x0b\x63hunk_count\x18\x06 \x01(\x05\x12\x0e\n\x06key_id\x18\x07 \x01(\t\"`\n\rIndexedObject\x12\x11\n\tobject_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63ontent_digest\x18\x02 \x01(\x0c\x12\x11\n\tprotected\x18\x03 \x01(\x08\x12\x11\n\tstable_id\x18\x04 \x01(\t\"J\n\x05Index\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\x12\x31\n\x07objects\x18\x02 \x03(\x0b\x32 .knarr.pipeline.v1.IndexedObject\"0\n\x0bOriginEntry\x12\x11\n\tobject_id\x18\x01 \x01(\t\x12\x0e\n\x06origin\x18\x02 \x01(\t\"z\n\x07Variant\x12,\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x1c.knarr.pipeline.v1.BundleRef\x12\x10\n\x08\x63lusters\x18\x02 \x03(\t\x12/\n\x07origins\x18\x03 \x03(\x0b\x32\x1e.knarr.pipeline.v1.OriginEntry\"^\n\x0eRolloutOptions\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12\x13\n\x0bpolicy_json\x18\x02 \x01(\x0c\x12\x13\n\x0bguards_json\x18\x03 \x01(\x0c\x12\x12\n\ndepends_on\x18\x04 \x03(\t\"\xec\x02\n\x10RevisionRendered\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12)\n\x06\x63ommit\x18\x03 \x01(\x0b\x32\x19.knarr.pipeline.v1.Commit\x12/\n\x0c\x66leet_commit\x18\x04 \x01(\x0b\x32\x19.knarr.pipeline.v1.Commit\x12\x14\n\x0c\x66\x61\x63ts_number\x18\x05 \x01(\x03\x12\x14\n\x0c\x66\x61\x63ts_digest\x18\x06 \x01(\x0c\x12,\n\x08variants\x18\x07 \x03(\x0b\x32\x1a.knarr.pipeline.v1.Variant\x12)\n\x07indexes\x18\x08 \x03(\x0b\x32\x18.knarr.pipeline.v1.Index\x12\x32\n\x07options\x18\t \x01(\x0b\x32!.knarr.pipeline.v1.RolloutOptions\x12\x16\n\x0erendered_at_ms\x18\n \x01(\x03\x12\x0c\n\x04path\x18\x0b \x01(\t\"\xe5\x01\n\x0cRenderFailed\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12)\n\x06\x63ommit\x18\x02 \x01(\x0b\x32\x19.knarr.pipeline.v1.Commit\x12/\n\x0c\x66leet_commit\x18\x03 \x01(\x0b\x32\x19.knarr.pipeline.v1.Commit\x12\x14\n\x0c\x66\x61\x63ts_number\x18\x04 \x01(\x03\x12,\n\x08\x66\x61ilures\x18\x05 \x03(\x0b\x32\x1a.knarr.pipeline.v1.Failure\x12\x10\n\x08\x63lusters\x18\x06 \x03(\t\x12\x16\n\x0e\x63lusters_known\x18\x07 \x01(\x08\"\x94\x01\n\x0bRenderedApp\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12.\n\x07outcome\x18\x02 \x01(\x0e\x32\x1d.knarr.pipeline.v1.AppOutcome\x12\x10\n\x08revision\x18\x03 \x01(\t\x12\x10\n\x08\x63lusters\x18\x04 \x03(\t\x12\x14\n\x0c\x66\x61ilure_code\x18\x05 \x01(\t\x12\x0e\n\x06source\x18\x06 \x01(\t\"\x88\x01\n\x0c\x46leetCluster\x12\x0c\n\x04name\x18\x01 \x01(\t\x12;\n\x06labels\x18\x02 \x03(\x0b\x32+.knarr.pipeline.v1.FleetCluster.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd6\x03\n\x0e\x43ommitRendered\x12)\n\x06\x63ommit\x18\x01 \x01(\x0b\x32\x19.knarr.pipeline.v1.Commit\x12/\n\x0c\x66leet_commit\x18\x02 \x01(\x0b\x32\x19.knarr.pipeline.v1.Commit\x12\x14\n\x0c\x66\x61\x63ts_number\x18\x03 \x01(\x03\x12,\n\x04\x61pps\x18\x04 \x03(\x0b\x32\x1e.knarr.pipeline.v1.RenderedApp\x12\x31\n\x08\x63lusters\x18\x05 \x03(\x0b\x32\x1f.knarr.pipeline.v1.FleetCluster\x12\x12\n\nfleet_read\x18\x06 \x01(\x08\x12\x13\n\x0bsource_read\x18\x07 \x01(\x08\x12,\n\x08\x66\x61ilures\x18\x08 \x03(\x0b\x32\x1a.knarr.pipeline.v1.Failure\x12\x15\n\rstarted_at_ms\x18\t \x01(\x03\x12\x13\n\x0b\x65nded_at_ms\x18\n \x01(\x03\x12\x0f\n\x07renders\x18\x0b \x01(\x05\x12\x12\n\ncache_hits\x18\x0c \x01(\x05\x12\x17\n\x0f\x62lobs_published\x18\r \x01(\x05\x12\x1b\n\x13untargeted_clusters\x18\x0e \x03(\t\x12\x13\n\x0bguards_json\x18\x0f \x01(\x0c*\x8c\x01\n\nAppOutcome\x12\x1b\n\x17\x41PP_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41PP_OUTCOME_REVISION\x10\x01\x12\x19\n\x15\x41PP_OUTCOME_UNCHANGED\x10\x02\x12\x16\n\x12\x41PP_OUTCOME_FAILED\x10\x03\x12\x14\n\x10\x41PP_OUTCOME_GONE\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n knarr/pipeline/v1/revision.proto\x12\x11knarr.pipeline.v1\x1a\x1fknarr/pipeline/v1/failure.proto\x1a knarr/pipeline/v1/snapshot.proto\"\x9f\x02\n\x0c\x43lusterFacts\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12\x13\n\x0b\x63luster_uid\x18\x02 \x01(\t\x12\x1a\n\x12kubernetes_version\x18\x03 \x01(\t\x12L\n\x0freported_labels\x18\x04 \x03(\x0b\x32\x33.knarr.pipeline.v1.ClusterFacts.ReportedLabelsEntry\x12\x14\n\x0c\x63\x61pabilities\x18\x05 \x03(\t\x12\x16\n\x0e\x65nrolled_at_ms\x18\x06 \x01(\x03\x12\x1a\n\x12\x63\x61pabilities_known\x18\x07 \x01(\x08\x1a\x35\n\x13ReportedLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x90\x01\n\tBundleRef\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\x0c\x12\x12\n\nplain_size\x18\x03 \x01(\x03\x12\x13\n\x0bsealed_size\x18\x04 \x01(\x03\x12\x14\n\x0cobject_count\x18\x05 \x01(\x05\x12\x13\n\x0b\x63hunk_count\x18\x06 \x01(\x05\x12\x0e\n\x06key_id\x18\x07 \x01(\t\"n\n\rIndexedObject\x12\x11\n\tobject_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63ontent_digest\x18\x02 \x01(\x0c\x12\x11\n\tprotected\x18\x03 \x01(\x08\x12\x11\n\tstable_id\x18\x04 \x01(\t\x12\x0c\n\x04hook\x18\x05 \x01(\x08\"J\n\x05Index\x12\x0e\n\x06\x64igest\x18\x01 \x01(\x0c\x12\x31\n\x07objects\x18\x02 \x03(\x0b\x32 .knarr.pipeline.v1.IndexedObject\"0\n\x0bOriginEntry\x12\x11\n\tobject_id\x18\x01 \x01(\t\x12\x0e\n\x06origin\x18\x02 \x01(\t\"z\n\x07Variant\x12,\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x1c.knarr.pipeline.v1.BundleRef\x12\x10\n\x08\x63lusters\x18\x02 \x03(\t\x12/\n\x07origins\x18\x03 \x03(\x0b\x32\x1e.knarr.pipeline.v1.OriginEntry\"^\n\x0eRolloutOptions\x12\x0e\n\x06policy\x18\x01 \x01(\t\x12\x13\n\x0bpolicy_json\x18\x02 \x01(\x0c\x12\x13\n\x0bguards_json\x18\x03 \x01(\x0c\x12\x12\n\ndepends_on\x18\x04 \x03(\t\"\xec\x02\n\x10RevisionRendered\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12)\n\x06\x63ommit\x18\x03 \x01(\x0b\x32\x19.knarr.pipeline.v1.Commit\x12/\n\x0c\x66leet_commit\x18\x04 \x01(\x0b\x32\x19.knarr.pipeline.v1.Commit\x12\x14\n\x0c\x66\x61\x63ts_number\x18\x05 \x01(\x03\x12\x14\n\x0c\x66\x61\x63ts_digest\x18\x06 \x01(\x0c\x12,\n\x08variants\x18\x07 \x03(\x0b\x32\x1a.knarr.pipeline.v1.Variant\x12)\n\x07indexes\x18\x08 \x03(\x0b\x32\x18.knarr.pipeline.v1.Index\x12\x32\n\x07options\x18\t \x01(\x0b\x32!.knarr.pipeline.v1.RolloutOptions\x12\x16\n\x0erendered_at_ms\x18\n \x01(\x03\x12\x0c\n\x04path\x18\x0b \x01(\t\"\xe5\x01\n\x0cRenderFailed\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12)\n\x06\x63ommit\x18\x02 \x01(\x0b\x32\x19.knarr.pipeline.v1.Commit\x12/\n\x0c\x66leet_commit\x18\x03 \x01(\x0b\x32\x19.knarr.pipeline.v1.Commit\x12\x14\n\x0c\x66\x61\x63ts_number\x18\x04 \x01(\x03\x12,\n\x08\x66\x61ilures\x18\x05 \x03(\x0b\x32\x1a.knarr.pipeline.v1.Failure\x12\x10\n\x08\x63lusters\x18\x06 \x03(\t\x12\x16\n\x0e\x63lusters_known\x18\x07 \x01(\x08\"\x94\x01\n\x0bRenderedApp\x12\x0b\n\x03\x61pp\x18\x01 \x01(\t\x12.\n\x07outcome\x18\x02 \x01(\x0e\x32\x1d.knarr.pipeline.v1.AppOutcome\x12\x10\n\x08revision\x18\x03 \x01(\t\x12\x10\n\x08\x63lusters\x18\x04 \x03(\t\x12\x14\n\x0c\x66\x61ilure_code\x18\x05 \x01(\t\x12\x0e\n\x06source\x18\x06 \x01(\t\"\x88\x01\n\x0c\x46leetCluster\x12\x0c\n\x04name\x18\x01 \x01(\t\x12;\n\x06labels\x18\x02 \x03(\x0b\x32+.knarr.pipeline.v1.FleetCluster.LabelsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xd6\x03\n\x0e\x43ommitRendered\x12)\n\x06\x63ommit\x18\x01 \x01(\x0b\x32\x19.knarr.pipeline.v1.Commit\x12/\n\x0c\x66leet_commit\x18\x02 \x01(\x0b\x32\x19.knarr.pipeline.v1.Commit\x12\x14\n\x0c\x66\x61\x63ts_number\x18\x03 \x01(\x03\x12,\n\x04\x61pps\x18\x04 \x03(\x0b\x32\x1e.knarr.pipeline.v1.RenderedApp\x12\x31\n\x08\x63lusters\x18\x05 \x03(\x0b\x32\x1f.knarr.pipeline.v1.FleetCluster\x12\x12\n\nfleet_read\x18\x06 \x01(\x08\x12\x13\n\x0bsource_read\x18\x07 \x01(\x08\x12,\n\x08\x66\x61ilures\x18\x08 \x03(\x0b\x32\x1a.knarr.pipeline.v1.Failure\x12\x15\n\rstarted_at_ms\x18\t \x01(\x03\x12\x13\n\x0b\x65nded_at_ms\x18\n \x01(\x03\x12\x0f\n\x07renders\x18\x0b \x01(\x05\x12\x12\n\ncache_hits\x18\x0c \x01(\x05\x12\x17\n\x0f\x62lobs_published\x18\r \x01(\x05\x12\x1b\n\x13untargeted_clusters\x18\x0e \x03(\t\x12\x13\n\x0bguards_json\x18\x0f \x01(\x0c*\x8c\x01\n\nAppOutcome\x12\x1b\n\x17\x41PP_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14\x41PP_OUTCOME_REVISION\x10\x01\x12\x19\n\x15\x41PP_OUTCOME_UNCHANGED\x10\x02\x12\x16\n\x12\x41PP_OUTCOME_FAILED\x10\x03\x12\x14\n\x10\x41PP_OUTCOME_GONE\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,8 +37,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLUSTERFACTS_REPORTEDLABELSENTRY']._serialized_options = b'8\001'
   _globals['_FLEETCLUSTER_LABELSENTRY']._loaded_options = None
   _globals['_FLEETCLUSTER_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_APPOUTCOME']._serialized_start=2366
-  _globals['_APPOUTCOME']._serialized_end=2506
+  _globals['_APPOUTCOME']._serialized_start=2380
+  _globals['_APPOUTCOME']._serialized_end=2520
   _globals['_CLUSTERFACTS']._serialized_start=123
   _globals['_CLUSTERFACTS']._serialized_end=410
   _globals['_CLUSTERFACTS_REPORTEDLABELSENTRY']._serialized_start=357
@@ -46,25 +46,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BUNDLEREF']._serialized_start=413
   _globals['_BUNDLEREF']._serialized_end=557
   _globals['_INDEXEDOBJECT']._serialized_start=559
-  _globals['_INDEXEDOBJECT']._serialized_end=655
-  _globals['_INDEX']._serialized_start=657
-  _globals['_INDEX']._serialized_end=731
-  _globals['_ORIGINENTRY']._serialized_start=733
-  _globals['_ORIGINENTRY']._serialized_end=781
-  _globals['_VARIANT']._serialized_start=783
-  _globals['_VARIANT']._serialized_end=905
-  _globals['_ROLLOUTOPTIONS']._serialized_start=907
-  _globals['_ROLLOUTOPTIONS']._serialized_end=1001
-  _globals['_REVISIONRENDERED']._serialized_start=1004
-  _globals['_REVISIONRENDERED']._serialized_end=1368
-  _globals['_RENDERFAILED']._serialized_start=1371
-  _globals['_RENDERFAILED']._serialized_end=1600
-  _globals['_RENDEREDAPP']._serialized_start=1603
-  _globals['_RENDEREDAPP']._serialized_end=1751
-  _globals['_FLEETCLUSTER']._serialized_start=1754
-  _globals['_FLEETCLUSTER']._serialized_end=1890
-  _globals['_FLEETCLUSTER_LABELSENTRY']._serialized_start=1845
-  _globals['_FLEETCLUSTER_LABELSENTRY']._serialized_end=1890
-  _globals['_COMMITRENDERED']._serialized_start=1893
-  _globals['_COMMITRENDERED']._serialized_end=2363
+  _globals['_INDEXEDOBJECT']._serialized_end=669
+  _globals['_INDEX']._serialized_start=671
+  _globals['_INDEX']._serialized_end=745
+  _globals['_ORIGINENTRY']._serialized_start=747
+  _globals['_ORIGINENTRY']._serialized_end=795
+  _globals['_VARIANT']._serialized_start=797
+  _globals['_VARIANT']._serialized_end=919
+  _globals['_ROLLOUTOPTIONS']._serialized_start=921
+  _globals['_ROLLOUTOPTIONS']._serialized_end=1015
+  _globals['_REVISIONRENDERED']._serialized_start=1018
+  _globals['_REVISIONRENDERED']._serialized_end=1382
+  _globals['_RENDERFAILED']._serialized_start=1385
+  _globals['_RENDERFAILED']._serialized_end=1614
+  _globals['_RENDEREDAPP']._serialized_start=1617
+  _globals['_RENDEREDAPP']._serialized_end=1765
+  _globals['_FLEETCLUSTER']._serialized_start=1768
+  _globals['_FLEETCLUSTER']._serialized_end=1904
+  _globals['_FLEETCLUSTER_LABELSENTRY']._serialized_start=1859
+  _globals['_FLEETCLUSTER_LABELSENTRY']._serialized_end=1904
+  _globals['_COMMITRENDERED']._serialized_start=1907
+  _globals['_COMMITRENDERED']._serialized_end=2377
 # @@protoc_insertion_point(module_scope)

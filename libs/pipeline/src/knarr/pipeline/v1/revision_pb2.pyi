@@ -66,16 +66,18 @@ class BundleRef(_message.Message):
     def __init__(self, digest: _Optional[bytes] = ..., address: _Optional[bytes] = ..., plain_size: _Optional[int] = ..., sealed_size: _Optional[int] = ..., object_count: _Optional[int] = ..., chunk_count: _Optional[int] = ..., key_id: _Optional[str] = ...) -> None: ...
 
 class IndexedObject(_message.Message):
-    __slots__ = ("object_id", "content_digest", "protected", "stable_id")
+    __slots__ = ("object_id", "content_digest", "protected", "stable_id", "hook")
     OBJECT_ID_FIELD_NUMBER: _ClassVar[int]
     CONTENT_DIGEST_FIELD_NUMBER: _ClassVar[int]
     PROTECTED_FIELD_NUMBER: _ClassVar[int]
     STABLE_ID_FIELD_NUMBER: _ClassVar[int]
+    HOOK_FIELD_NUMBER: _ClassVar[int]
     object_id: str
     content_digest: bytes
     protected: bool
     stable_id: str
-    def __init__(self, object_id: _Optional[str] = ..., content_digest: _Optional[bytes] = ..., protected: _Optional[bool] = ..., stable_id: _Optional[str] = ...) -> None: ...
+    hook: bool
+    def __init__(self, object_id: _Optional[str] = ..., content_digest: _Optional[bytes] = ..., protected: _Optional[bool] = ..., stable_id: _Optional[str] = ..., hook: _Optional[bool] = ...) -> None: ...
 
 class Index(_message.Message):
     __slots__ = ("digest", "objects")

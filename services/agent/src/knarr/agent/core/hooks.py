@@ -16,7 +16,7 @@ from knarr.agent.core.health import HealthStatus, health_of
 from knarr.agent.core.objects import Kind, Ref, ref_of
 from knarr.agent.core.ordering import stage_of, wave_of
 from knarr.bundle.canonical import Object
-from knarr.bundle.hooks import HELM_WEIGHT, LARGEST_WEIGHT, ORDINARY, delete_policies, hook_words
+from knarr.bundle.hooks import HELM_WEIGHT, LARGEST_WEIGHT, delete_policies, hook_words, is_hook
 from knarr.pipeline.names import ObjectId
 
 RUN_ANNOTATION = "knarr.dev/hook-run"
@@ -91,12 +91,6 @@ class HookRun:
     def leaves(self) -> bool:
         """Whether its delete policy wants its object gone now."""
         return bool(self.uid) and f"hook-{self.outcome}" in self.policies
-
-
-def is_hook(manifest: Mapping[str, Any]) -> bool:
-    """Whether the object is a hook, also one that is never run: it is no part of the inventory."""
-    words = _words(manifest)
-    return bool(words) and words.isdisjoint(ORDINARY)
 
 
 def hooks_of(objects: Iterable[Object], *, installed: bool) -> tuple[Hook, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from knarr.agent.core.budget import approval_for, deletions, over_budget, untouchable
 from knarr.agent.core.health import HealthStatus
-from knarr.agent.core.hooks import Hook, HookRun, Phase, hooks_of, ids_of, is_hook, marked
+from knarr.agent.core.hooks import Hook, HookRun, Phase, hooks_of, ids_of, marked
 from knarr.agent.core.ignored import owned_by_others, pointers_for, yielding
 from knarr.agent.core.inventory import Entry, Inventory, content_of, is_settled, ref_to
 from knarr.agent.core.objects import Ref, Seen, ref_of
@@ -20,6 +20,7 @@ from knarr.agent.core.ordering import Stage, in_apply_order, is_waited_for, remo
 from knarr.agent.core.ownership import lost_paths, mark_of
 from knarr.bundle.canonical import Object
 from knarr.bundle.header import Conflicts, Header, Takeover
+from knarr.bundle.hooks import is_hook
 from knarr.pipeline.assignment import Approval
 from knarr.pipeline.errors import CATALOGUE
 from knarr.pipeline.failure import Failure

@@ -12,10 +12,10 @@ from typing import Any
 
 import yaml
 
+from knarr.bundle.budget import stable_id
 from knarr.bundle.canonical import Object, id_of
 from knarr.bundle.header import header_to_json
 from knarr.bundle.packing import Bundle, unpack
-from knarr.renderer.core.index import stable_id
 from knarr.renderer.core.secrets import is_secret
 
 _MASK = "(masked)"
