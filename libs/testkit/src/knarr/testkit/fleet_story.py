@@ -229,10 +229,14 @@ class Story:
         )
         return await self.rollout.on_command(command)
 
-    async def later(self, *, hours: float) -> None:
+    async def clock_on(self, *, minutes: float) -> None:
         """Time passes."""
-        self.clock.now_ms += int(hours * 3_600_000)
+        self.clock.now_ms += int(minutes * 60_000)
         await self.rollout.on_time()
+
+    async def later(self, *, hours: float) -> None:
+        """More time passes."""
+        await self.clock_on(minutes=hours * 60)
 
     def assignment(self, cluster: str) -> tuple[AssignmentHeader, AssignmentBody]:
         """The newest assignment, verified and opened as the agent does."""
