@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
 
+import pytest
 from immutables import Map
 
 from knarr.pipeline.assignment import AssignedApp, DryRun
 from knarr.pipeline.decision import CommandHandled, RolloutDecided
+from knarr.pipeline.errors import Retryable, retryable
 from knarr.pipeline.revision import BundleRef, Index, IndexedObject, RevisionRendered, Variant
 from knarr.pipeline.snapshot import Commit
 from knarr.rollout.core.changes import NOTHING, Approved, Changes, OutgoingAssignment, applied
@@ -25,59 +28,80 @@ from knarr.rollout.core.state import (
 )
 from knarr.rollout.ports import Store, Unpublished
 
+Depose = Callable[[], Awaitable[None]]
+
+
+@dataclass(slots=True, kw_only=True)
+class Rows:
+    """What the fake keeps, as a database would, for every process that uses it."""
+
+    state: FleetState = field(default_factory=FleetState)
+    revisions: dict[str, RevisionRendered] = field(default_factory=dict)
+    outgoing: dict[str, OutgoingAssignment] = field(default_factory=dict)
+    decisions: list[RolloutDecided] = field(default_factory=list)
+    answers: dict[str, CommandHandled] = field(default_factory=dict)
+    published: set[int | str] = field(default_factory=set)
+    term: int = 0
+
 
 class MemoryStore:
     """Keeps everything in memory; `fail_next` makes the next transaction fail as a lost database would."""
 
-    def __init__(self) -> None:
-        self._state = FleetState()
-        self._revisions: dict[str, RevisionRendered] = {}
-        self._outgoing: dict[str, OutgoingAssignment] = {}
-        self._decisions: list[RolloutDecided] = []
-        self._answers: dict[str, CommandHandled] = {}
-        self._published: set[int | str] = set()
+    def __init__(self, rows: Rows | None = None) -> None:
+        self.rows = rows or Rows()
+        self.rows.term += 1
+        self._term = self.rows.term
         self.fail_next: Exception | None = None
 
+    def successor(self) -> MemoryStore:
+        """The store of another process that leads from now on."""
+        return MemoryStore(self.rows)
+
     async def load(self) -> FleetState:
-        return self._state
+        return self.rows.state
 
     async def commit(self, changes: Changes) -> None:
+        await self.check_lead()
         if self.fail_next is not None:
             error, self.fail_next = self.fail_next, None
             raise error
-        self._state = applied(self._state, changes)
+        rows = self.rows
+        rows.state = applied(rows.state, changes)
         for revision in (*changes.revisions, *(t.revision for t in changes.targets.values() if t)):
-            self._revisions.setdefault(revision.revision, revision)
-        self._outgoing |= changes.outgoing
+            rows.revisions.setdefault(revision.revision, revision)
+        rows.outgoing |= changes.outgoing
         for decision in changes.decisions:
-            self._decisions.append(replace(decision, number=len(self._decisions) + 1))
+            rows.decisions.append(replace(decision, number=len(rows.decisions) + 1))
         for answer in changes.answers:
-            self._answers.setdefault(answer.command_id, answer)
+            rows.answers.setdefault(answer.command_id, answer)
 
     async def unpublished(self) -> Unpublished:
+        rows = self.rows
         return Unpublished(
-            outgoing=tuple(sorted(self._outgoing.values(), key=lambda o: o.cluster)),
-            decisions=tuple(d for d in self._decisions if d.number not in self._published),
-            answers=tuple(a for c, a in self._answers.items() if c not in self._published),
+            outgoing=tuple(sorted(rows.outgoing.values(), key=lambda o: o.cluster)),
+            decisions=tuple(d for d in rows.decisions if d.number not in rows.published),
+            answers=tuple(a for c, a in rows.answers.items() if c not in rows.published),
         )
 
     async def mark_published(self, published: Unpublished) -> None:
+        await self.check_lead()
         for out in published.outgoing:
-            self._outgoing.pop(out.cluster, None)
-        self._published |= {d.number for d in published.decisions} | {a.command_id for a in published.answers}
+            self.rows.outgoing.pop(out.cluster, None)
+        self.rows.published |= {d.number for d in published.decisions} | {a.command_id for a in published.answers}
 
     async def revision(self, revision: str) -> RevisionRendered | None:
-        return self._revisions.get(revision)
+        return self.rows.revisions.get(revision)
 
     async def answer(self, command_id: str) -> CommandHandled | None:
-        return self._answers.get(command_id)
+        return self.rows.answers.get(command_id)
 
     async def check_lead(self) -> None:
-        """There is one only."""
+        if self._term != self.rows.term:
+            raise retryable("KNR3042", "another process leads since")
 
 
 class StoreConformance:
-    """Subclass it with a `store` fixture."""
+    """Subclass it with a `store` fixture, and `depose`: another process begins to lead."""
 
     async def test_a_fresh_store_is_empty(self, store: Store) -> None:
         assert await store.load() == FleetState()
@@ -157,8 +181,19 @@ class StoreConformance:
         assert await store.revision("r1") == _REVISION
         assert await store.revision("r2") is None
 
-    async def test_who_leads_may_write(self, store: Store) -> None:
+    async def test_a_write_of_an_older_leader_is_refused(self, store: Store, depose: Depose) -> None:
+        await store.commit(_changes())
         await store.check_lead()
+        before, waiting = await store.load(), await store.unpublished()
+        await depose()
+        for write in (
+            store.commit(Changes(targets={"shop": None})),
+            store.mark_published(waiting),
+            store.check_lead(),
+        ):
+            with pytest.raises(Retryable, match="KNR3042"):
+                await write
+        assert (await store.load(), await store.unpublished()) == (before, waiting)
 
 
 _DIGEST = bytes(range(32))

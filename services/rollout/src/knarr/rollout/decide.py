@@ -43,11 +43,11 @@ class World:
 
 
 class Rollout:
-    """The single writer of intent. `unpublished` is set while something stored has still to go out."""
+    """The single writer of intent. `state` is only read outside; `unpublished` is set while something has to go out."""
 
     def __init__(self, state: FleetState, world: World) -> None:
         self._world = world
-        self._state = replace(state, epoch=world.authority.epoch)
+        self.state = replace(state, epoch=world.authority.epoch)
         self._dispatcher = Dispatcher(world.store, world.outbox, world.authority)
         self._lock = asyncio.Lock()
         self._stale = False
@@ -102,7 +102,7 @@ class Rollout:
             known = {o.cluster for o in waiting.outgoing}
             again = tuple(OutgoingAssignment(cluster=c) for c in lost if c not in known)
             found = replace(waiting, outgoing=(*waiting.outgoing, *again))
-            await self._dispatcher.publish(self._state, found)
+            await self._dispatcher.publish(self.state, found)
             self.unpublished.clear()
             return len(found.outgoing)
 
@@ -113,7 +113,7 @@ class Rollout:
         async with self._lock:
             try:
                 if self._stale:
-                    self._state = replace(await self._world.store.load(), epoch=self._world.authority.epoch)
+                    self.state = replace(await self._world.store.load(), epoch=self._world.authority.epoch)
                     self._stale = False
                 yield
             except BaseException:
@@ -121,21 +121,21 @@ class Rollout:
                 raise
 
     async def _happened(self, event: Event) -> Changes:
-        outcome = transition(self._state, event, self._world.now_ms())
+        outcome = transition(self.state, event, self._world.now_ms())
         if outcome.changes.nothing:
             return outcome.changes
         await self._world.store.commit(outcome.changes)
-        self._state = outcome.state
+        self.state = outcome.state
         if outcome.changes.outgoing or outcome.changes.decisions or outcome.changes.answers:
             await self._publish()
         for decision in outcome.changes.decisions:
-            metrics.note_decision(decision, held=sum(t.held for t in self._state.targets.values()))
+            metrics.note_decision(decision, held=sum(t.held for t in self.state.targets.values()))
         return outcome.changes
 
     async def _publish(self) -> None:
         """What was stored is decided, whatever the broker says now; what does not go out is published again soon."""
         try:
-            await self._dispatcher.publish(self._state, await self._world.store.unpublished())
+            await self._dispatcher.publish(self.state, await self._world.store.unpublished())
         except Retryable as error:
             if error.code in _NOT_OURS:
                 raise
@@ -147,7 +147,7 @@ class Rollout:
         for app in rendered.apps:
             if app.outcome not in (AppOutcome.REVISION, AppOutcome.UNCHANGED) or not app.revision:
                 continue
-            now = self._state.targets.get(app.app)
+            now = self.state.targets.get(app.app)
             if now is not None and now.revision.revision == app.revision and not now.gone:
                 continue
             newest = await self._world.revisions.newest(app.app)
@@ -159,8 +159,8 @@ class Rollout:
         return found
 
     def _clusters_with_content(self) -> set[str]:
-        found = {*self._state.assigned, *self._state.leaving}
-        return {c for c in found if (m := self._state.members.get(c)) is not None and m.enrolled}
+        found = {*self.state.assigned, *self.state.leaving}
+        return {c for c in found if (m := self.state.members.get(c)) is not None and m.enrolled}
 
 
 _NOT_OURS = frozenset({"KNR3041", "KNR3042"})  # the store, or the lead: this process decides nothing more
