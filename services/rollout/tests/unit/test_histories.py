@@ -67,8 +67,8 @@ EVENTS = st.lists(
 class Model:
     """What an agent without a budget of its own would do in one cluster, and what it was entitled to.
 
-    `had`: app → object → when it was last seen there, ms; `lost`: app → object → when it went unasked; `permitted`: what
-    an approval let go that waits for another app to render.
+    `had`: app → object → when it was last seen there, ms; `lost`: app → object → when it went unasked; `permitted`:
+    what an approval let go that waits for another app to render.
     """
 
     held: dict[str, frozenset[str]] = field(default_factory=dict)

@@ -34,64 +34,10 @@ from knarr.pipeline.snapshot import Commit
 from knarr.rollout.core.state import FleetState
 from knarr.rollout.decide import Rollout, World
 from knarr.rollout.dispatch import Authority
-from knarr.rollout.ports import Outbox, Outdated, Revisions, Store
+from knarr.rollout.ports import Outbox, Revisions, Store
+from knarr.testkit.rollout_streams import MemoryOutbox, MemoryRevisions
 
 EPOCH = "epoch-1"
-
-
-class MemoryOutbox:
-    """Rollout's `Outbox`, kept: newest assignment per cluster, all decisions, all answers.
-
-    `failing`: what every assignment meets, as with a broker that does not answer; `lose` empties the stream.
-    """
-
-    def __init__(self) -> None:
-        self.assignments: dict[str, bytes] = {}
-        self.failing: Exception | None = None
-        self._sequences: dict[str, int] = {}
-        self._last = 0
-        self.sent: list[str] = []
-        self.decisions: list[RolloutDecided] = []
-        self.answers: list[CommandHandled] = []
-
-    async def assignment(self, cluster: str, signed: bytes, *, expect: int) -> int:
-        if self.failing is not None:
-            raise self.failing
-        if self._sequences.get(cluster, 0) != expect:
-            raise Outdated(cluster)
-        self._last += 1
-        self._sequences[cluster] = self._last
-        self.assignments[cluster] = signed
-        self.sent.append(cluster)
-        return self._last
-
-    async def newest_assignment(self, cluster: str) -> tuple[bytes, int] | None:
-        if cluster not in self.assignments:
-            return None
-        return self.assignments[cluster], self._sequences[cluster]
-
-    def lose(self) -> None:
-        self.assignments.clear()
-        self._sequences.clear()
-
-    async def decided(self, decision: RolloutDecided) -> None:
-        self.decisions.append(decision)
-
-    async def handled(self, outcome: CommandHandled) -> None:
-        self.answers.append(outcome)
-
-    async def missing_assignments(self, clusters: list[str]) -> list[str]:
-        return [c for c in clusters if c not in self.assignments]
-
-
-class MemoryRevisions:
-    """Rollout's `Revisions`: the newest per app."""
-
-    def __init__(self) -> None:
-        self.by_app: dict[str, RevisionRendered] = {}
-
-    async def newest(self, app: str) -> RevisionRendered | None:
-        return self.by_app.get(app)
 
 
 @dataclass(slots=True, kw_only=True)

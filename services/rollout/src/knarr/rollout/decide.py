@@ -46,7 +46,7 @@ class Rollout:
     """The single writer of intent. `state` is only read outside; `unpublished` is set while something has to go out."""
 
     def __init__(self, state: FleetState, world: World) -> None:
-        self._world = world
+        self.world = world
         self.state = replace(state, epoch=world.authority.epoch)
         self._dispatcher = Dispatcher(world.store, world.outbox, world.authority)
         self._lock = asyncio.Lock()
@@ -60,14 +60,14 @@ class Rollout:
         async with self._deciding():
             with metrics.SECONDS.time():
                 named = await self._revisions_named(rendered)
-                trace = self._world.traceparent()
+                trace = self.world.traceparent()
                 changes = await self._happened(Rendered(rendered=rendered, revisions=named, traceparent=trace))
         return changes.decisions[-1] if changes.decisions else None
 
     async def on_cluster_reports(self, reports: Iterable[ClusterReport]) -> None:
         """Clusters say who they are."""
         async with self._deciding():
-            trace = self._world.traceparent()
+            trace = self.world.traceparent()
             await self._happened(ClustersReported(reports=tuple(reports), traceparent=trace))
 
     async def on_app_reports(self, reports: Iterable[AppReport]) -> None:
@@ -78,14 +78,14 @@ class Rollout:
     async def on_command(self, command: Command) -> CommandHandled:
         """An operator asks; asked again, the answer is the same."""
         async with self._deciding():
-            answer = await self._world.store.answer(command.command_id)
+            answer = await self.world.store.answer(command.command_id)
             if answer is not None:
-                await self._world.outbox.handled(answer)
+                await self.world.outbox.handled(answer)
                 return answer
             revision = None
             if command.verb is CommandVerb.PLAN and command.revision:
-                revision = await self._world.store.revision(command.revision)
-            trace = self._world.traceparent()
+                revision = await self.world.store.revision(command.revision)
+            trace = self.world.traceparent()
             changes = await self._happened(Commanded(command=command, revision=revision, traceparent=trace))
             return changes.answers[-1]
 
@@ -97,8 +97,8 @@ class Rollout:
     async def publish_what_is_missing(self) -> int:
         """Publishes again what the store holds as unpublished or the stream has lost; how many assignments."""
         async with self._deciding():
-            waiting = await self._world.store.unpublished()
-            lost = await self._world.outbox.missing_assignments(sorted(self._clusters_with_content()))
+            waiting = await self.world.store.unpublished()
+            lost = await self.world.outbox.missing_assignments(sorted(self._clusters_with_content()))
             known = {o.cluster for o in waiting.outgoing}
             again = tuple(OutgoingAssignment(cluster=c) for c in lost if c not in known)
             found = replace(waiting, outgoing=(*waiting.outgoing, *again))
@@ -113,7 +113,7 @@ class Rollout:
         async with self._lock:
             try:
                 if self._stale:
-                    self.state = replace(await self._world.store.load(), epoch=self._world.authority.epoch)
+                    self.state = replace(await self.world.store.load(), epoch=self.world.authority.epoch)
                     self._stale = False
                 yield
             except BaseException:
@@ -121,10 +121,10 @@ class Rollout:
                 raise
 
     async def _happened(self, event: Event) -> Changes:
-        outcome = transition(self.state, event, self._world.now_ms())
+        outcome = transition(self.state, event, self.world.now_ms())
         if outcome.changes.nothing:
             return outcome.changes
-        await self._world.store.commit(outcome.changes)
+        await self.world.store.commit(outcome.changes)
         self.state = outcome.state
         if outcome.changes.outgoing or outcome.changes.decisions or outcome.changes.answers:
             await self._publish()
@@ -135,7 +135,7 @@ class Rollout:
     async def _publish(self) -> None:
         """What was stored is decided, whatever the broker says now; what does not go out is published again soon."""
         try:
-            await self._dispatcher.publish(self.state, await self._world.store.unpublished())
+            await self._dispatcher.publish(self.state, await self.world.store.unpublished())
         except Retryable as error:
             if error.code in _NOT_OURS:
                 raise
@@ -150,10 +150,10 @@ class Rollout:
             now = self.state.targets.get(app.app)
             if now is not None and now.revision.revision == app.revision and not now.gone:
                 continue
-            newest = await self._world.revisions.newest(app.app)
+            newest = await self.world.revisions.newest(app.app)
             if newest is None or newest.revision != app.revision:
                 # Overwritten by a newer commit, whose CommitRendered follows; or an older one that the store knows.
-                newest = await self._world.store.revision(app.revision)
+                newest = await self.world.store.revision(app.revision)
             if newest is not None:
                 found[app.app] = newest
         return found
