@@ -113,6 +113,12 @@ class Story:
         await self.broker.publish(subjects.rendered_subject(commit.source), rendered)
         return made
 
+    async def know(self, *apps: str) -> None:
+        """Git knows these apps; nothing more is said of them, nor of the clusters."""
+        commit = await self.commit("Some apps")
+        known = tuple(RenderedApp(app=a, outcome=AppOutcome.UNCHANGED, source=commit.source) for a in apps)
+        await self.broker.publish(subjects.rendered_subject(commit.source), CommitRendered(commit=commit, apps=known))
+
     def _revision(self, commit: Commit, app: str, ids: tuple[str, ...], targets: tuple[str, ...]) -> RevisionRendered:
         bundle = digest(f"{app} {commit.sha} {ids}")
         objects = tuple(IndexedObject(object_id=i, protected="/Namespace/" in i) for i in ids)

@@ -33,7 +33,19 @@ from knarr.pipeline.errors import KnarrError, retryable
 from knarr.pipeline.failure import Failure
 from knarr.service.waiting import end_if_cancelled
 
-__all__ = ["Handled", "Outcome", "Received", "Subscription", "Watch", "consume", "consume_batches", "newest_of_all"]
+__all__ = [
+    "Handled",
+    "Outcome",
+    "Received",
+    "Subscription",
+    "Watch",
+    "consume",
+    "consume_batches",
+    "ensure_consumer",
+    "newest_of_all",
+    "received",
+    "stream_created",
+]
 
 LOG = structlog.get_logger("knarr.consume")
 _FETCH_SECONDS = 2.0
