@@ -35,7 +35,7 @@ class Telling:
         self._outbox = outbox
         self._teller = teller
         self._facts_ms = int(facts_seconds * 1000)
-        self._beat = beat_seconds
+        self._beat = min(beat_seconds, max(0.1, facts_seconds / 2))
         self._clock = clock
         self._look = asyncio.Event()
 
