@@ -10,6 +10,7 @@ import hashlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -113,6 +114,12 @@ class Story:
         await self.broker.publish(subjects.rendered_subject(commit.source), rendered)
         return made
 
+    async def know(self, *apps: str) -> None:
+        """Git knows these apps; nothing more is said of them, nor of the clusters."""
+        commit = await self.commit("Some apps")
+        known = tuple(RenderedApp(app=a, outcome=AppOutcome.UNCHANGED, source=commit.source) for a in apps)
+        await self.broker.publish(subjects.rendered_subject(commit.source), CommitRendered(commit=commit, apps=known))
+
     def _revision(self, commit: Commit, app: str, ids: tuple[str, ...], targets: tuple[str, ...]) -> RevisionRendered:
         bundle = digest(f"{app} {commit.sha} {ids}")
         objects = tuple(IndexedObject(object_id=i, protected="/Namespace/" in i) for i in ids)
@@ -165,6 +172,7 @@ class Story:
             app=revision.app, verdict=AppVerdict.HELD, revision=revision.revision, clusters=clusters,
             reasons=(HeldReason(code="KNR3101", message=f"{len(lost)} of {before} objects would be deleted"),),
             losses=(Loss(clusters=clusters, object_ids=tuple(lost), objects_before=before),),
+            evidence=digest(f"{revision.revision} {lost}"),
         )  # fmt: skip
         return await self.decide(commit, [app])
 
@@ -174,13 +182,14 @@ class Story:
         apps: Sequence[AppDecision],
         generations: tuple[AssignedGeneration, ...] = (),
         command_id: str = "",
+        **more: Any,
     ) -> RolloutDecided:
         """Any decision."""
         self.decisions += 1
         message = RolloutDecided(
             number=self.decisions, epoch=self.epoch, commit=commit, fleet_commit=commit, apps=tuple(apps),
             assignments=generations, decided_at_ms=time.time_ns() // 1_000_000, command_id=command_id,
-            clusters=tuple(sorted(self.clusters)),
+            clusters=tuple(sorted(self.clusters)), **more,
         )  # fmt: skip
         await self.broker.publish(subjects.decision_subject(commit.source), message)
         return message

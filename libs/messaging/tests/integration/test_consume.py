@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -178,3 +181,163 @@ async def test_a_handler_whose_task_group_fails_does_not_end_the_consumer(admin:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+async def eventually(look: Callable[[], Awaitable[object]], seconds: float = 30.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not await look():  # noqa: ASYNC110 - several conditions, one way to wait
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def consuming_batches(
+    broker: Broker, handle: Callable[[list[Received]], Awaitable[None]], what: Subscription = WHAT
+) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(consume_batches(broker, what, handle))
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def test_a_batch_that_fails_is_bisected_and_only_its_poison_is_buried(admin: Broker) -> None:
+    """A refused and an unbearable message among honest ones: those are handled and acknowledged, each of them once."""
+    handled: list[str] = []
+    sizes: list[int] = []
+
+    async def handle(messages: list[Received]) -> None:
+        names = [m.value.cluster for m in messages]
+        sizes.append(len(names))
+        if "refused" in names:
+            raise rejected("KNR7001", "refused here")
+        if "poison" in names:
+            raise ZeroDivisionError
+        handled.extend(names)
+
+    honest = [f"c{n}" for n in range(30)]
+    for name in (*honest[:11], "refused", *honest[11:20], "poison", *honest[20:]):
+        await admin.publish(f"report.{name}.cluster", ClusterReport(cluster=name))
+    async with consuming_batches(admin, handle):
+        await until(lambda: sorted(handled) == sorted(honest))
+
+        async def buried() -> bool:
+            return bool((await admin.jetstream().stream_info(DEAD_LETTERS)).state.messages == 2)
+
+        await eventually(buried)
+        info = await admin.jetstream().consumer_info(REPORTS, WHAT.durable)
+        assert (info.num_pending, info.num_ack_pending) == (0, 0)
+    assert sorted(handled) == sorted(honest)
+    assert sizes.count(1) <= 12  # the poison is tried five times, each time alone
+    last = await admin.newest(DEAD_LETTERS, "dead.status", DeadLetter)
+    assert last is not None
+    assert last.value.failure is not None
+    assert (last.value.subject, last.value.failure.code) == ("report.poison.cluster", "KNR7020")
+
+
+async def test_a_batch_whose_world_is_not_ready_is_asked_for_again_as_a_whole(admin: Broker) -> None:
+    attempts: list[list[str]] = []
+
+    async def handle(messages: list[Received]) -> None:
+        attempts.append([m.value.cluster for m in messages])
+        if len(attempts) == 1:
+            raise retryable("KNR5003", "no database")
+
+    for name in ("a", "b", "c"):
+        await admin.publish(f"report.{name}.cluster", ClusterReport(cluster=name))
+    async with consuming_batches(admin, handle):
+        await until(lambda: sorted(n for names in attempts[1:] for n in names) == ["a", "b", "c"])
+    assert attempts[0] == ["a", "b", "c"]
+    assert (await admin.jetstream().stream_info(DEAD_LETTERS)).state.messages == 0
+
+
+async def test_a_batch_that_takes_long_is_not_delivered_twice(admin: Broker) -> None:
+    """The server is told meanwhile that the work goes on, for every message of the batch."""
+    what = replace(WHAT, ack_wait_seconds=1.0)
+    seen: list[str] = []
+    free = asyncio.Event()
+
+    async def handle(messages: list[Received]) -> None:
+        seen.extend(m.value.cluster for m in messages)
+        await free.wait()
+
+    for name in ("a", "b"):
+        await admin.publish(f"report.{name}.cluster", ClusterReport(cluster=name))
+    async with consuming_batches(admin, handle, what):
+        await until(lambda: seen == ["a", "b"])
+        await asyncio.sleep(2.5)  # longer than the server waits without a word
+        info = await admin.jetstream().consumer_info(REPORTS, WHAT.durable)
+        assert info.num_redelivered == 0
+        free.set()
+
+        async def settled() -> bool:
+            return not (await admin.jetstream().consumer_info(REPORTS, WHAT.durable)).num_ack_pending
+
+        await eventually(settled)
+    assert seen == ["a", "b"]
+
+
+async def test_a_batch_that_hangs_has_a_deadline_and_the_others_go_on(admin: Broker) -> None:
+    what = replace(WHAT, ack_wait_seconds=0.1)  # and so one second for an attempt
+    handled: list[str] = []
+
+    async def handle(messages: list[Received]) -> None:
+        names = [m.value.cluster for m in messages]
+        if "hangs" in names:
+            await asyncio.Event().wait()
+        handled.extend(names)
+
+    for name in ("a", "hangs", "b"):
+        await admin.publish(f"report.{name}.cluster", ClusterReport(cluster=name))
+    async with consuming_batches(admin, handle, what):
+        await until(lambda: sorted(set(handled)) == ["a", "b"])
+        await eventually(lambda: admin.newest(DEAD_LETTERS, "dead.status", DeadLetter))
+    last = await admin.newest(DEAD_LETTERS, "dead.status", DeadLetter)
+    assert last is not None
+    assert last.value.failure is not None
+    assert (last.value.subject, last.value.failure.code) == ("report.hangs.cluster", "KNR7016")
+
+
+async def test_a_handler_that_loses_a_cancellation_does_not_keep_the_consumer_alive(admin: Broker) -> None:
+    """`asyncio.wait_for` of 3.11, through which nats-py and asyncpg wait, can swallow it."""
+    began = asyncio.Event()
+
+    async def handle(_messages: list[Received]) -> None:
+        began.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    await admin.publish("report.a.cluster", ClusterReport(cluster="a"))
+    task = asyncio.create_task(consume_batches(admin, WHAT, handle))
+    async with asyncio.timeout(10):
+        await began.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def past(admin: Broker, sequence: int) -> bool:
+    info = await admin.jetstream().consumer_info(REPORTS, WHAT.durable)
+    return info.ack_floor is not None and info.ack_floor.stream_seq >= sequence
+
+
+async def test_a_flood_of_refused_reports_leaves_a_few_dead_letters_and_hides_nobody_elses(admin: Broker) -> None:
+    handled: list[str] = []
+
+    async def handle(messages: list[Received]) -> None:
+        handled.extend(m.value.cluster for m in messages)
+
+    async with consuming_batches(admin, handle):
+        for _ in range(60):
+            sent = await admin.publish_bytes("report.flood.cluster", os.urandom(100_000))
+            await eventually(partial(past, admin, sent))
+        await admin.publish_bytes("report.other.cluster", b"\xff")
+        await admin.publish("report.good.cluster", ClusterReport(cluster="good"))
+        await until(lambda: handled == ["good"])
+    info = (await admin.jetstream().stream_info(DEAD_LETTERS)).state
+    assert info.messages == 22  # twenty, one that says so, and the other cluster's
+    assert info.bytes < 500_000
+    last = await admin.newest(DEAD_LETTERS, "dead.status", DeadLetter)
+    assert last is not None
+    assert last.value.subject == "report.other.cluster"

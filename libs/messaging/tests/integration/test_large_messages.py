@@ -11,7 +11,7 @@ import pytest
 from knarr.local.nats import NatsServer
 from knarr.messaging.broker import Broker, BrokerSettings
 from knarr.messaging.consume import newest_of_all
-from knarr.messaging.streams import REPORTS, REVISIONS, STREAMS, ensure_streams
+from knarr.messaging.streams import REPORT_BYTES, REPORTS, REVISIONS, STREAMS, ensure_streams
 from knarr.pipeline.errors import Rejected
 from knarr.pipeline.report import AppReport
 from knarr.pipeline.revision import Index, IndexedObject, RevisionRendered
@@ -60,10 +60,11 @@ async def test_a_stream_of_an_older_installation_gets_the_bound(tmp_path: Path) 
     async with NatsServer(tmp_path / "plain") as server, Broker(BrokerSettings(urls=(server.url,), name="t")) as broker:
         await broker.wait_connected(10)
         js = broker.jetstream()
-        older = replace(next(s for s in STREAMS if s.name == REPORTS), max_message_bytes=-1)
+        older = replace(next(s for s in STREAMS if s.name == REPORTS), subjects=("report.>",), max_message_bytes=-1)
         await ensure_streams(js, streams=(older,))
-        await broker.publish("report.c1.cluster", AppReport(cluster="c1"))
+        await broker.publish("report.c1.app.web", AppReport(cluster="c1", app="web"))
         await ensure_streams(js)
         config = (await js.stream_info(REPORTS)).config
-        assert (config.max_msg_size, config.max_msgs_per_subject) == (1_000_000, 1)
-        assert await broker.newest(REPORTS, "report.c1.cluster", AppReport) is not None
+        assert (config.max_msg_size, config.max_msgs_per_subject) == (REPORT_BYTES, 1)
+        assert config.subjects == ["report.*.cluster", "report.*.app.*", "report.*.plan"]
+        assert await broker.newest(REPORTS, "report.c1.app.web", AppReport) is not None

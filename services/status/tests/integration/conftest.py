@@ -98,6 +98,8 @@ def environment(nats_server: NatsServer, database: str, tmp_path: Path) -> dict[
         "KNARR_REPORT_INTERVAL_SECONDS": "600",
         "KNARR_HOUSEKEEPING_SECONDS": "0.1",
         "KNARR_COMMAND_SECONDS": "3",
+        "KNARR_FACTS_SECONDS": "1",
+        "KNARR_UNKNOWN_SECONDS": "1",
     }
 
 

@@ -131,7 +131,26 @@ async def test_a_token_that_is_no_text_is_a_wrong_token(hub: Any) -> None:
     await writer.wait_closed()
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "evil.example:80", "[::2]"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "",
+        "evil.example:80",
+        "[::2]",
+        "[::1]evil.example",
+        "[::1]:80evil",
+        "[::1]:evil.example",
+        "127.0.0.1:80:evil.example",
+        "127.0.0.1@evil.example",
+        "localhost/evil.example",
+        "127.0.0.1:",
+        "localhost evil.example",
+        "[::1",
+        "::1",
+    ],
+)
 async def test_other_names_are_not_answered(hub: Any, host: str) -> None:
     for path in ("/", "/api/v1/summary", "/assets/main.js"):
         async with hub.http.get(hub.url + path, headers={"Host": host}) as response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import asyncpg
@@ -18,6 +19,7 @@ from knarr.pipeline.errors import Rejected
 from knarr.pipeline.report import AppReport, AppState, ClusterReport
 from knarr.status.adapters.postgres.database import open_database
 from knarr.status.adapters.postgres.migrate import migrate
+from knarr.status.core import projection
 from knarr.status.core.standing import Standing, standing
 
 APP = {TYPE_HEADER: "AppReport"}
@@ -45,6 +47,7 @@ async def _dead_letter(hub: Any) -> DeadLetter:
 async def test_bad_reports_get_a_number_and_hold_up_nothing(
     hub: Any, story: Any, what: str, subject: str, payload: bytes, headers: dict[str, str], code: str
 ) -> None:
+    await story.know("web", "shop")
     await story.beat("dev-1")
     await story.report("dev-1", "web", AppState.HEALTHY, digest=bytes(32), generation=1)
     before = await hub.until("clusters/dev-1", lambda c: c["placements"])
@@ -57,18 +60,40 @@ async def test_bad_reports_get_a_number_and_hold_up_nothing(
     assert (await hub.get("clusters/dev-1"))["placements"] == before["placements"]
 
 
-async def test_a_value_that_the_database_refuses_costs_only_its_own_message(hub: Any, story: Any) -> None:
-    """An int32 on the wire that no honest agent sends beside honest reports of the same batch."""
+async def test_reports_beyond_their_bounds_cost_only_their_own_message(hub: Any, story: Any) -> None:
+    """NUL, negative sizes and times before time, beside honest reports of the same batch."""
+    await story.know("web")
     await story.beat("dev-1")
     await hub.until("clusters", lambda c: c["items"])
     await asyncio.gather(
         story.beat("dev-2"),
         story.beat("dev-1", kubernetes_version="v\0" + "9" * 5000),
         story.report("dev-1", "web", AppState.HEALTHY, message="\0" * 10, object_count=-1, since_ms=-(2**63)),
+        story.beat("dev-3"),
     )
-    await hub.until("clusters", lambda c: len(c["items"]) == 2)
-    found = await hub.until("clusters/dev-1", lambda c: c["placements"] and c["kubernetes_version"].startswith("v9"))
-    assert found["placements"][0]["object_count"] == 0
+    await hub.until("clusters", lambda c: len(c["items"]) == 3)
+    told = await hub.until("events", lambda e: e["items"], kind="report-refused")
+    assert {(e["cluster"], e["code"]) for e in told["items"]} == {("dev-1", "KNR7014")}
+    found = await hub.get("clusters/dev-1")
+    assert (found["kubernetes_version"], found["placements"]) == ("v1.36.3", [])
+
+
+async def test_a_value_that_the_database_refuses_costs_only_its_own_message(
+    hub: Any, story: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What passes every check of ours and is refused all the same is found by halves."""
+    projected = projection.cluster_row
+
+    def too_much(*arguments: Any) -> Any:
+        row = projected(*arguments)
+        return replace(row, app_count=2**40) if row.name == "dev-2" else row
+
+    monkeypatch.setattr(projection, "cluster_row", too_much)
+    await asyncio.gather(*(story.beat(f"dev-{n}") for n in (1, 2, 3)), *(story.beat(f"prod-{n}") for n in range(1, 6)))
+    letter = await _dead_letter(hub)
+    assert letter.failure is not None
+    assert (letter.failure.code, letter.subject) == ("KNR5005", "report.dev-2.cluster")
+    await hub.until("clusters", lambda c: len(c["items"]) == 7)
 
 
 async def test_reports_made_anew_count_from_one_and_still_count(hub: Any, story: Any) -> None:
@@ -148,7 +173,8 @@ async def test_a_lost_listener_says_that_anything_may_have_changed(hub: Any, sto
 
 async def test_a_removed_app_leaves_its_subject_once_rollout_has_read_it(hub: Any, story: Any, wait_until: Any) -> None:
     subject = subjects.report_app_subject("dev-1", "web")
-    await hub.broker.jetstream().pull_subscribe("report.>", "rollout-apps", stream="REPORTS")
+    await story.know("web", "shop")
+    await hub.broker.jetstream().pull_subscribe("report.*.app.*", "rollout-apps", stream="REPORTS")
     await story.report("dev-1", "web", AppState.HEALTHY, digest=bytes(32), generation=1)
     await story.report("dev-1", "shop", AppState.HEALTHY, digest=bytes(32), generation=1)
     await hub.until("clusters/dev-1", lambda c: len(c["placements"]) == 2)
@@ -169,6 +195,7 @@ async def test_a_removed_app_leaves_its_subject_once_rollout_has_read_it(hub: An
 async def test_a_cluster_that_is_not_heard_turns_unknown_and_comes_back(
     hub: Any, story: Any, environment: dict[str, str], database: str
 ) -> None:
+    await story.know("web")
     await story.beat("dev-1")
     await story.report("dev-1", "web", AppState.HEALTHY, digest=bytes(32), generation=1)
     await hub.until("clusters/dev-1", lambda c: c["standing"] == "healthy" and c["placements"])

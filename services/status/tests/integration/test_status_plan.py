@@ -11,7 +11,7 @@ from knarr.pipeline.decision import Command, CommandVerb
 from knarr.pipeline.failure import Failure
 from knarr.pipeline.report import PlannedStep, PlanReport, StepAction
 
-_HOSTILE = "would\x1b[2J change"
+_HOSTILE = "would\u202e change"
 
 
 async def test_a_plan_is_asked_for_and_its_answer_is_given_to_who_asked(hub: Any, story: Any) -> None:
@@ -47,17 +47,20 @@ async def test_a_plan_is_asked_for_and_its_answer_is_given_to_who_asked(hub: Any
     step = PlannedStep(action=StepAction.CONFIGURE, object_id="/Service/x/a", stage=2, differences=(_HOSTILE,))
     for request in ("0123456789", command.command_id):
         report = PlanReport(
-            cluster="dev-1", request_id=request, app="web", digest=b"\1", steps=(step,), answered_at_ms=7,
+            cluster="dev-1", request_id=request, app="web", digest=bytes(31) + b"\1", steps=(step,), answered_at_ms=7,
             failures=(Failure(code="KNR4030", message="too many"),),
         )  # fmt: skip
         await story.broker.publish(report_plan_subject("dev-1"), report)
     found = await hub.get(path)
-    assert (found["answered"], found["app"], found["digest"]) == (True, "web", "01")
+    assert (found["answered"], found["app"], found["digest"]) == (True, "web", "00" * 31 + "01")
     assert found["steps"] == [
-        {"action": "configure", "object": "/Service/x/a", "stage": 2, "reason": "", "differences": ["would[2J change"]}
+        {"action": "configure", "object": "/Service/x/a", "stage": 2, "reason": "", "differences": ["would change"]}
     ]
     assert [f["code"] for f in found["failures"]] == ["KNR4030"]
     assert (await hub.get("clusters/dev-1/plans/0123456789"))["answered"] is False, "only the newest answer is kept"
+    await story.broker.publish(report_plan_subject("dev-1"), PlanReport(cluster="dev-1", request_id="x\x1b[2J"))
+    async with hub.http.get(f"{hub.url}/api/v1/{path}") as response:
+        assert (response.status, (await response.json())["code"]) == (409, "KNR7014")
 
 
 async def test_a_plan_needs_a_token_an_app_and_a_revision_that_there_is(hub: Any, story: Any) -> None:

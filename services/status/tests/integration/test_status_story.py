@@ -100,6 +100,13 @@ async def test_a_held_revision_stays_held_until_approved(hub: Any, story: Any) -
     events = await hub.until("events", lambda e: e["items"], kind="revision-held")
     assert events["items"][0]["revision"] == held["revision"]
 
+    evidence = held["held"]["evidence"]
+    assert len(evidence) == 64
+    assert (await hub.get("apps/shop"))["held"]["evidence"] == evidence
+    for lacking in ({}, {"reason": "meant"}, {"evidence": "abc"}, {"evidence": None}):
+        status, problem = await hub.post(f"revisions/{held['short']}/approve", lacking)
+        assert (status, problem["code"]) == (428, "KNR5052")
+        assert "Look again" in problem["next_step"]
     status, problem = await hub.post(f"revisions/{held['short']}/approve", {}, token=None)
     assert (status, problem["code"]) == (401, "KNR5030")
     status, problem = await hub.post(f"revisions/{held['short']}/approve", {}, token="guess")
@@ -116,16 +123,38 @@ async def test_a_held_revision_stays_held_until_approved(hub: Any, story: Any) -
 
     async with asyncio.TaskGroup() as group:
         asked = group.create_task(rollout())
-        answer = group.create_task(hub.post(f"revisions/{held['short']}/approve", {"actor": "ada", "reason": "meant"}))
+        body = {"actor": "ada", "reason": "meant", "evidence": evidence}
+        answer = group.create_task(hub.post(f"revisions/{held['short']}/approve", body))
     assert answer.result() == (
         200, {"command_id": asked.result().command_id, "accepted": True, "revision": held["revision"]},
     )  # fmt: skip
     assert (asked.result().verb, asked.result().revision) == (CommandVerb.APPROVE, held["revision"])
+    assert asked.result().evidence.hex() == evidence
     approved = await hub.until("revisions", lambda r: r["items"], state="approved")
     assert approved["items"][0]["approval"] == {"actor": "ada", "reason": "meant"}
     assert (await hub.get("revisions", state="held"))["items"] == []
-    status, problem = await hub.post(f"revisions/{held['short']}/approve", {})
+    status, problem = await hub.post(f"revisions/{held['short']}/approve", {"evidence": evidence})
     assert (status, problem["code"]) == (409, "KNR5041")
+
+
+async def test_an_approved_change_that_waits_says_where_and_notices_are_events(hub: Any, story: Any) -> None:
+    await _first_release(hub, story)
+    commit = await story.commit("Shop: gone")
+    made = await story.render(commit, {"shop": SHOP[:1]}, unchanged=["web"])
+    waits = AppDecision(
+        app="shop", verdict=AppVerdict.ASSIGNED, revision=made["shop"].revision, waiting_clusters=("prod-2", "dev-1")
+    )
+    notices = (Failure(code="KNR3040", message="guards were loosened: holdRemoval is off"),)
+    await story.decide(commit, [waits], notices=notices, actor="ada", reason="moved")
+    shop = await hub.until("apps/shop", lambda a: a["waiting_clusters"])
+    assert shop["waiting_clusters"] == ["dev-1", "prod-2"]
+    assert shop["waits"] == "approved, waits in dev-1, prod-2: another app there did not render"
+    revision = await hub.get(f"revisions/{made['shop'].revision}")
+    assert (revision["waiting_clusters"], revision["waits"]) == (shop["waiting_clusters"], shop["waits"])
+    told = await hub.until("events", lambda e: e["items"], kind="notice")
+    assert [(e["code"], e["message"]) for e in told["items"]] == [(notices[0].code, notices[0].message)]
+    await story.assign(commit, made)
+    assert (await hub.until("apps/shop", lambda a: not a["waiting_clusters"]))["waits"] == ""
 
 
 async def test_the_revert_of_a_held_commit_passes_and_the_accident_stays_readable(hub: Any, story: Any) -> None:
@@ -158,7 +187,7 @@ async def test_a_command_that_rollout_refuses_or_does_not_answer(hub: Any, story
     await story.hold(commit, made["shop"], SHOP[1:], len(SHOP))
     await hub.until("revisions", lambda r: r["items"], state="held")
     path = f"revisions/{made['shop'].revision}/approve"
-    status, problem = await hub.post(path, {})
+    status, problem = await hub.post(path, {"evidence": "0" * 64})
     assert (status, problem["code"]) == (504, "KNR5040")
 
     async def refuse() -> None:
@@ -174,7 +203,7 @@ async def test_a_command_that_rollout_refuses_or_does_not_answer(hub: Any, story
 
     async with asyncio.TaskGroup() as group:
         group.create_task(refuse())
-        answer = group.create_task(hub.post(path, {}))
+        answer = group.create_task(hub.post(path, {"evidence": "0" * 64}))
     status, problem = answer.result()
     assert (status, problem["code"], problem["next_step"]) == (409, "KNR3103", "Look again.")
 

@@ -29,5 +29,8 @@ def approve(revision: str, reason: str, sure: bool, state: Path | None) -> None:
         raise rejected("KNR5041", f"{found['app']} {found['short']} is not held")
     if not sure:
         click.confirm("Approve this deletion?", abort=True)
-    api.post(f"revisions/{found['revision']}/approve", {"reason": reason, "actor": getpass.getuser()})
+    api.post(
+        f"revisions/{found['revision']}/approve",
+        {"reason": reason, "actor": getpass.getuser(), "evidence": found["held"]["evidence"]},
+    )
     click.echo(f"approved {found['short']} of app {found['app']}")

@@ -95,6 +95,7 @@ def _held_text(revision: Row) -> str:
     else:
         lines = [click.style(clean(f"HELD  {held.get('headline', revision['app'])}"), fg="yellow", bold=True)]
     lines += [clean(f"      {reason['code']} {reason['message']}") for reason in revision["reasons"]]
+    lines += [clean(f"      {revision['waits']}")] if revision.get("waits") else []
     if revision["state"] == "held":
         revert = held.get("revert", "revert the commit")
         lines.append(clean(f"      approve: knarr approve {revision['short']}    or: {revert}"))

@@ -23,7 +23,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
-from knarr.messaging.envelope import from_wire, to_wire
+from knarr.messaging.envelope import to_wire
+from knarr.messaging.foreign import opened
 from knarr.pipeline.errors import rejected, retryable
 
 T = TypeVar("T")
@@ -158,11 +159,14 @@ class Broker:
         return True
 
     async def newest(self, stream: str, subject: str, kind: type[T]) -> Stored[T] | None:
-        """The newest message of a subject; None only when the stream says that there is none."""
+        """The newest message of a subject; None only when the stream says that there is none.
+
+        A message that cannot be read or is beyond its stream's bounds is refused as everywhere (foreign.py).
+        """
         raw = await self.newest_bytes(stream, subject)
         if raw is None:
             return None
-        value: T = from_wire((kind,), raw.value, raw.headers)
+        value: T = opened(stream, (kind,), raw.subject, raw.value, raw.headers)[0]
         return Stored(value=value, subject=raw.subject, sequence=raw.sequence, time=raw.time, headers=raw.headers)
 
     async def newest_bytes(self, stream: str, subject: str) -> Stored[bytes] | None:

@@ -33,23 +33,40 @@ def to_wire(value: Any) -> tuple[bytes, dict[str, str]]:
     return payload, headers
 
 
-def from_wire(
-    kinds: tuple[type, ...], payload: bytes, headers: Mapping[str, str] | None, *, most: int = MAX_PLAIN_BYTES
-) -> Any:
-    """The value in a message, which must be of one of `kinds`. KNR7001 otherwise, KNR7005 above `most` bytes."""
-    found = headers or {}
-    name = found.get(TYPE_HEADER, kinds[0].__name__ if len(kinds) == 1 else "")
+def from_wire(kinds: tuple[type, ...], payload: bytes, headers: Mapping[str, str] | None) -> Any:
+    """The value in a message of our own services, which must be of one of `kinds`. KNR7001 otherwise.
+
+    What a stream holds is opened by foreign.py, which knows how large it may be.
+    """
+    return decode(kind_of(kinds, headers), unfolded(payload, headers, most=MAX_PLAIN_BYTES))
+
+
+def kind_of(kinds: tuple[type, ...], headers: Mapping[str, str] | None) -> type:
+    """The kind that the headers name; KNR7001 when it is none of `kinds`."""
+    name = (headers or {}).get(TYPE_HEADER, kinds[0].__name__ if len(kinds) == 1 else "")
     kind = next((k for k in kinds if k.__name__ == name), None)
     if kind is None:
         raise rejected("KNR7001", f"a message of type {name[:60]!r} is not expected here")
-    if found.get(ENCODING_HEADER) == "zstd":
-        payload = _decompress(payload, most)
-    return decode(kind, payload)
+    return kind
+
+
+def unfolded(payload: bytes, headers: Mapping[str, str] | None, *, most: int) -> bytes:
+    """The plain bytes of a payload. KNR7005 above `most`, having read no more than that."""
+    if (headers or {}).get(ENCODING_HEADER) == "zstd":
+        return _decompress(payload, most)
+    if len(payload) > most:
+        raise rejected("KNR7005", f"the message has more than {most} bytes")
+    return payload
 
 
 def _decompress(payload: bytes, most: int) -> bytes:
+    # A frame may ask for a window of 128 MB to hold a few bytes: no honest one needs more than its content.
+    window = 1 << max(20, most.bit_length())
     try:
-        with zstandard.ZstdDecompressor().stream_reader(payload) as reader:
+        asked = zstandard.get_frame_parameters(payload)
+        if asked.window_size > window:
+            raise rejected("KNR7005", f"the message asks for {asked.window_size} bytes to be decompressed")
+        with zstandard.ZstdDecompressor(max_window_size=window).stream_reader(payload) as reader:
             plain = reader.read(most + 1)
     except zstandard.ZstdError as error:
         raise rejected("KNR7001", "the message's compression is broken") from error

@@ -17,6 +17,7 @@ from knarr.pipeline.errors import rejected
 from knarr.pipeline.names import dns_label
 
 _HEADER_BYTES = 64_000
+_REPORTS = next(s.subjects for s in streams.STREAMS if s.name == streams.REPORTS)
 _READ = ("$JS.API.INFO", "$JS.API.STREAM.INFO.*")
 
 
@@ -104,7 +105,7 @@ def agent_permissions(cluster: str) -> dict[str, Any]:
     return {
         "publish": {
             "allow": [
-                f"report.{name}.>",
+                *(subject.replace("*", name, 1) for subject in _REPORTS),
                 f"$JS.API.DIRECT.GET.ASSIGNMENTS.assignment.{name}",
                 "$JS.API.DIRECT.GET.BLOBS.blob.*",
                 "$JS.API.DIRECT.GET.BLOBS.blob.*.*",
@@ -118,7 +119,7 @@ _EXPORTS: tuple[tuple[str, str], ...] = (
     ("service", "$JS.API.DIRECT.GET.ASSIGNMENTS.assignment.*"),
     ("service", "$JS.API.DIRECT.GET.BLOBS.blob.*"),
     ("service", "$JS.API.DIRECT.GET.BLOBS.blob.*.*"),
-    ("service", "report.*.>"),
+    *(("service", subject) for subject in _REPORTS),
     ("stream", "hint.*"),
 )
 

@@ -23,8 +23,8 @@ DEAD_LETTERS = "DEAD_LETTERS"
 
 _DAY = 86_400.0
 _MB = 1_000_000  # what others than our own services may store at once
-# How large a message may unfold of which somebody else than our own services is the author.
-FOREIGN_PLAIN = {REPORTS: 8 * _MB, COMMANDS: _MB, DEAD_LETTERS: 8 * _MB}
+# A report with its headers. Agents cut theirs to fit (libs/pipeline, report_fit.py); unfolded it is twice that at most.
+REPORT_BYTES = 131_072
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,13 @@ STREAMS: tuple[Stream, ...] = (
         name=ASSIGNMENTS, subjects=("assignment.*",), newest=True, republish_from="assignment.>", republish_to="hint.>"
     ),
     Stream(name=BLOBS, subjects=("blob.>",), write_once=True),
-    Stream(name=REPORTS, subjects=("report.>",), newest=True, max_message_bytes=_MB),
+    Stream(
+        name=REPORTS,
+        # Only what somebody reads: on any other subject a cluster could store for ever.
+        subjects=("report.*.cluster", "report.*.app.*", "report.*.plan"),
+        newest=True,
+        max_message_bytes=REPORT_BYTES,
+    ),
     Stream(name=DEAD_LETTERS, subjects=("dead.*",), max_age_seconds=30 * _DAY, max_messages=100_000),
 )
 
@@ -89,6 +95,7 @@ async def ensure_streams(js: JetStreamContext, *, replicas: int = 1, streams: tu
         except NotFoundError:
             await js.add_stream(stream.config(replicas))
             continue
-        if (found.max_msg_size or -1) != stream.max_message_bytes:  # made before there was such a bound
-            found.max_msg_size = stream.max_message_bytes
+        bounds = (list(stream.subjects), stream.max_message_bytes)
+        if (found.subjects, found.max_msg_size or -1) != bounds:  # made by an older version
+            found.subjects, found.max_msg_size = bounds
             await js.update_stream(found)

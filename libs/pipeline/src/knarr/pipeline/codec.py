@@ -14,8 +14,10 @@ from enum import Enum
 from functools import cache
 from typing import Any, TypeVar
 
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import DecodeError, Message
 
+from knarr.pipeline.elements import count_elements
 from knarr.pipeline.errors import bug, rejected
 
 T = TypeVar("T")
@@ -27,9 +29,14 @@ def encode(value: Any) -> bytes:
     return _to_wire(value).SerializeToString(deterministic=True)
 
 
-def decode(kind: type[T], data: bytes) -> T:
-    """The value of type `kind` in `data`, or KNR7001 when the bytes are not such a message."""
+def decode(kind: type[T], data: bytes, *, most_elements: int | None = None) -> T:
+    """The value of type `kind` in `data`, or KNR7001 when the bytes are not such a message.
+
+    `most_elements`: of a foreign message; KNR7015 above it, before anything is built.
+    """
     wanted: Any = kind
+    if most_elements is not None:
+        count_elements(_descriptor(wanted), data, most_elements)
     try:
         message = _wire_class(wanted).FromString(data)
     except DecodeError as error:
@@ -43,6 +50,13 @@ def _wire_class(kind: Any) -> type[Message]:
     module = importlib.import_module(f"knarr.pipeline.v1.{kind.__module__.rsplit('.', 1)[-1]}_pb2")
     found: type[Message] = getattr(module, kind.__name__)
     return found
+
+
+@cache
+def _descriptor(kind: Any) -> Descriptor:
+    found: Any = _wire_class(kind).DESCRIPTOR
+    descriptor: Descriptor = found
+    return descriptor
 
 
 @cache

@@ -5,11 +5,14 @@ Liveness never touches the broker or the database: a blip there must not restart
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from knarr.service.doors import Doors
 
 Check = Callable[[], str]
 
@@ -41,14 +44,20 @@ async def health_server(listen: str, ready: dict[str, Check]) -> AsyncIterator[i
 
 
 @asynccontextmanager
-async def serve(application: web.Application, listen: str) -> AsyncIterator[int]:
-    """Serves an aiohttp application on `host:port`; yields the port."""
+async def serve(application: web.Application, listen: str, doors: Doors | None = None) -> AsyncIterator[int]:
+    """Serves an aiohttp application on `host:port`; yields the port. `doors`: how long headers may take, and so on."""
     host, _, port = listen.rpartition(":")
+    watched = doors or Doors()
+    application.middlewares.insert(0, watched.middleware)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=2.0)
     await runner.setup()
+    made = runner.server
+    assert made is not None
+    server = await asyncio.get_running_loop().create_server(
+        lambda: watched.protocol(made()), (host or "127.0.0.1").strip("[]"), int(port), backlog=128
+    )
     try:
-        site = web.TCPSite(runner, host or "127.0.0.1", int(port))
-        await site.start()
-        yield runner.addresses[0][1]
+        yield server.sockets[0].getsockname()[1]
     finally:
+        server.close()
         await runner.cleanup()

@@ -2,7 +2,8 @@
 
 While the hub is away the backlog coalesces: one report per app whatever happens meanwhile, at most twenty transitions
 each (older ones are dropped and counted). What the cluster says of itself follows changes at most once a second. A
-stream that begins again (a subject's sequence does not grow) gets everything once more.
+stream that begins again (a subject's sequence does not grow) gets everything once more. What is larger than the
+hub takes is cut (libs/pipeline, report_fit.py).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from knarr.agent.core.outcome import MAX_TRANSITIONS
 from knarr.agent.ports import Hub, Report
 from knarr.pipeline.errors import KnarrError
 from knarr.pipeline.report import AppReport, ClusterReport, PlanReport, Transition
+from knarr.pipeline.report_fit import fitted
 
 LOG = structlog.get_logger("knarr.agent.publish")
 _AT_ONCE = 32
@@ -146,7 +148,7 @@ class Publisher:
             self._sequences.pop(f"plan {plan.request_id}", None)
 
     async def _sent(self, key: str, report: Report) -> None:
-        sequence = await self.hub.report(report)
+        sequence = await self.hub.report(fitted(report))
         self.sent += 1
         began_again = sequence <= self._sequences.get(key, 0)
         self._sequences[key] = sequence

@@ -1,7 +1,8 @@
 """Tells what is recorded and not yet told: facts of clusters (FACTS) and transitions (EVENTS); purges and ages.
 
 Facts go out when a cluster is first heard and when its UID, Kubernetes version, labels or capabilities change: the
-renderer needs them, and rollout refuses to assign to a cluster that nobody enrolled.
+renderer needs them, and rollout refuses to assign to a cluster that nobody enrolled. Changes of one cluster that follow
+each other quickly are told together, when the while is over.
 """
 
 from __future__ import annotations
@@ -23,12 +24,19 @@ _DAY_MS = 86_400_000
 
 
 class Telling:
-    """Empties the outbox. `look` may be called from anywhere; a slow beat covers what was missed."""
+    """Empties the outbox. `look` may be called from anywhere; a slow beat covers what was missed.
 
-    def __init__(self, outbox: Outbox, teller: Teller, beat_seconds: float = 5.0) -> None:
+    A cluster's facts are told at most once in `facts_seconds`: each change makes the renderer look at the whole fleet.
+    """
+
+    def __init__(
+        self, outbox: Outbox, teller: Teller, facts_seconds: float, beat_seconds: float = 5.0, clock: Clock = now_ms
+    ) -> None:
         self._outbox = outbox
         self._teller = teller
-        self._beat = beat_seconds
+        self._facts_ms = int(facts_seconds * 1000)
+        self._beat = min(beat_seconds, max(0.1, facts_seconds / 2))
+        self._clock = clock
         self._look = asyncio.Event()
 
     def look(self) -> None:
@@ -55,11 +63,12 @@ class Telling:
 
     async def tell_once(self) -> bool:
         """Tells what is there; whether there was anything."""
-        facts = await self._outbox.unpublished_facts(_AT_ONCE)
+        now = self._clock()
+        facts = await self._outbox.unpublished_facts(_AT_ONCE, now - self._facts_ms)
         for known in facts:
             await self._teller.tell_facts(known)
         if facts:
-            await self._outbox.facts_published(facts)
+            await self._outbox.facts_published(facts, now)
             LOG.info("facts told", clusters=len(facts))
         events = await self._outbox.unpublished_events(_AT_ONCE)
         for row in events:

@@ -11,6 +11,7 @@ BATCH_SECONDS = Histogram(
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )  # fmt: skip
 LAG_SECONDS = Gauge("knarr_status_lag_seconds", "Age of the newest message when it was written, by stream", ["stream"])
+UNKNOWN = Counter("knarr_status_reports_of_unknown_apps_total", "Reports on apps that neither Git nor rollout knows")
 STANDINGS = Gauge("knarr_status_clusters", "Clusters by how they stand", ["standing"])
 SOURCES_UNREACHABLE = Gauge("knarr_status_sources_unreachable", "Sources that cannot be read")
 HELD = Gauge("knarr_status_revisions_held", "Revisions held by the guard until approved or reverted")

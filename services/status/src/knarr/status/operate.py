@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from knarr.pipeline.decision import Command, CommandVerb
@@ -48,9 +48,10 @@ class Operate:
         self._deadline = deadline_seconds
         self._clock = clock
 
-    async def approve(self, prefix: str, actor: str, reason: str) -> tuple[Handled, str]:
+    async def approve(self, prefix: str, evidence: bytes, actor: str, reason: str) -> tuple[Handled, str]:
         """Approves exactly the held revision that begins with `prefix`; the answer and the full id.
 
+        `evidence`: of the held card that the operator saw; rollout refuses it when something else would go by now.
         KNR5020: none begins so. KNR5041: it is not held (any more). KNR5042: several are held.
         """
         rows = await self._read.rows("list_revisions", None, None, None, None, prefix, None, 50)
@@ -62,7 +63,7 @@ class Operate:
         if len(held) > 1:
             raise rejected("KNR5042", f"{prefix[:80]} is the beginning of several held revisions")
         command = self._command(CommandVerb.APPROVE, actor, reason, revision=held[0]["revision"], app=held[0]["app"])
-        return await self._ask(command), held[0]["revision"]
+        return await self._ask(replace(command, evidence=evidence)), held[0]["revision"]
 
     async def adopt(self, cluster: str, actor: str, reason: str) -> Handled:
         """Accepts a cluster's new UID and key. KNR5020 when no such cluster is known."""
@@ -91,7 +92,7 @@ class Operate:
             raise rejected("KNR5042", f"{prefix[:80]} is the beginning of several revisions of {app[:80]}")
         return prefix if prefix in found else found.pop()
 
-    def _command(self, verb: CommandVerb, actor: str, reason: str, **about: str) -> Command:
+    def _command(self, verb: CommandVerb, actor: str, reason: str, **about: Any) -> Command:
         return Command(
             command_id=secrets.token_hex(16),
             verb=verb,

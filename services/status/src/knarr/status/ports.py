@@ -7,13 +7,11 @@ database cannot be asked.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from knarr.pipeline.decision import Command
-from knarr.pipeline.errors import Retryable
-from knarr.pipeline.failure import Failure
 from knarr.pipeline.report import PlanReport
 from knarr.pipeline.revision import ClusterFacts
 from knarr.status.core.position import Position
@@ -25,6 +23,7 @@ from knarr.status.core.rows import (
     EventRow,
     PlacementRow,
     RevisionRow,
+    StrangerRow,
     TransitionRow,
     VariantRow,
     VerdictRow,
@@ -33,18 +32,13 @@ from knarr.status.core.rows import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A message from a stream: decoded, or with the failure that decoding it gave."""
+    """A message from a stream, opened."""
 
     subject: str
     position: Position
     stored_at_ms: int
     value: Any = None
-    failure: Failure | None = None
     trace_id: str = ""
-
-
-# What becomes of a message: a dead letter, another attempt, or (None) it is recorded.
-Outcome = Failure | Retryable | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +93,9 @@ class Decided:
     assigned: Sequence[AssignedRow]
     assigned_clusters: int
     trace_id: str
+    notices: Sequence[EventRow] = ()
+    actor: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +119,15 @@ class PendingPurge:
     position: Position
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overdue:
+    """A cluster with reports on so many apps that nobody knows, the newest of them at `sequence`."""
+
+    cluster: str
+    apps: int
+    sequence: int
+
+
 class ReportStore(Protocol):
     """Reports and life signs."""
 
@@ -130,6 +136,24 @@ class ReportStore(Protocol):
     async def pending_purges(self, limit: int) -> Sequence[PendingPurge]: ...
     async def purged(self, purge: PendingPurge) -> None: ...
     async def forget_before(self, before_ms: int) -> int: ...
+
+
+class StrangerStore(Protocol):
+    """Reports on apps that neither Git nor rollout knows."""
+
+    async def known_strangers(self, limit: int) -> Sequence[tuple[str, str]]: ...
+    async def forget(self, cluster: str, app: str) -> None: ...
+    async def overdue(self, before_ms: int, limit: int) -> Sequence[Overdue]: ...
+    async def known_apps(self, names: Iterable[str]) -> frozenset[str]: ...
+    async def sent_away(self, overdue: Overdue, told: EventRow) -> None: ...
+
+
+class LetterStore(Protocol):
+    """What was refused."""
+
+    async def record_letters(
+        self, events: Sequence[EventRow], strangers: Sequence[StrangerRow], now_ms: int
+    ) -> None: ...
 
 
 class IntentStore(Protocol):
@@ -167,8 +191,8 @@ class Outbox(Protocol):
 
     async def unpublished_events(self, limit: int) -> Sequence[EventRow]: ...
     async def events_published(self, event_ids: Sequence[str]) -> None: ...
-    async def unpublished_facts(self, limit: int) -> Sequence[ClusterFacts]: ...
-    async def facts_published(self, facts: Sequence[ClusterFacts]) -> None: ...
+    async def unpublished_facts(self, limit: int, told_before_ms: int) -> Sequence[ClusterFacts]: ...
+    async def facts_published(self, facts: Sequence[ClusterFacts], now_ms: int) -> None: ...
     async def republish_facts(self, told: int) -> int: ...
 
 
@@ -191,6 +215,9 @@ class ReportStream(Protocol):
     """The REPORTS stream beyond consuming it."""
 
     async def purge_if_read(self, purge: PendingPurge) -> bool: ...
+    async def newest_report(self, cluster: str, app: str) -> Message | None: ...
+    async def apps_reported(self, cluster: str) -> frozenset[str]: ...
+    async def purge_report(self, cluster: str, app: str, sequence: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,33 +1,32 @@
 """Messages → read model: the flow that every stream's consumer runs.
 
 A batch's effect is durable before it is acknowledged. A message that can never be recorded goes to the dead letters
-with its number and holds up nothing: a batch that the database refuses is tried again message by message.
+with its number and holds up nothing: a batch that the database refuses is tried again in halves until it is alone
+(libs/messaging, batching.py).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
-import structlog
-
-from knarr.pipeline.decision import CommandHandled, RolloutDecided
-from knarr.pipeline.errors import KnarrError, Rejected, Retryable, failure_of
+from knarr.pipeline.decision import CommandHandled, DeadLetter, RolloutDecided
 from knarr.pipeline.failure import Failure
 from knarr.pipeline.report import AppReport, ClusterReport
 from knarr.pipeline.revision import CommitRendered, RenderedApp, RenderFailed, RevisionRendered
 from knarr.pipeline.snapshot import CommitObserved, SnapshotStored, SourceReported
 from knarr.status.core import intent, projection
-from knarr.status.core.events import event
+from knarr.status.core.events import event, notice_events, refused_event, report_place
 from knarr.status.core.freshness import Patience
 from knarr.status.core.position import newest_per_key
-from knarr.status.core.rows import ClusterRow, PlacementRow, TransitionRow
+from knarr.status.core.rows import ClusterRow, PlacementRow, StrangerRow, TransitionRow
+from knarr.status.core.text import clean
 from knarr.status.ports import (
     CommandStore,
     Decided,
     IntentStore,
+    LetterStore,
     Message,
-    Outcome,
     Rendered,
     ReportRows,
     ReportStore,
@@ -35,7 +34,6 @@ from knarr.status.ports import (
     SourceStore,
 )
 
-LOG = structlog.get_logger("knarr.status.record")
 Clock = Callable[[], int]
 
 
@@ -55,30 +53,8 @@ class RecordReports:
         self._recorded = recorded
         self._clock = clock
 
-    async def __call__(self, messages: Sequence[Message]) -> Sequence[Outcome]:
-        """One outcome per message, in their order."""
-        good: list[Message] = []
-        outcomes: dict[int, Outcome] = {}
-        for number, message in enumerate(messages):
-            failure = message.failure or _checked(message)
-            outcomes[number] = failure
-            if failure is None:
-                good.append(message)
-        try:
-            await self._write(good)
-        except Retryable as error:
-            outcomes = {n: o if o is not None else error for n, o in outcomes.items()}
-        except Rejected as error:
-            if len(good) == 1:
-                outcomes = {n: o if o is not None else failure_of(error) for n, o in outcomes.items()}
-            else:
-                LOG.warning("batch refused, recording one by one", size=len(good), code=error.code)
-                for number, message in enumerate(messages):
-                    if outcomes[number] is None:
-                        outcomes[number] = (await self([message]))[0]
-        return [outcomes[n] for n in range(len(messages))]
-
-    async def _write(self, messages: Sequence[Message]) -> None:
+    async def __call__(self, messages: Sequence[Message]) -> None:
+        """All of them in one transaction, or none."""
         if not messages:
             return
         now = self._clock()
@@ -111,14 +87,6 @@ def report_rows(messages: Sequence[Message], silent_before_ms: int, now: int) ->
     )
 
 
-def _checked(message: Message) -> Failure | None:
-    try:
-        report_rows([message], 0, 0)
-    except Rejected as error:
-        return failure_of(error)
-    return None
-
-
 class RecordIntent:
     """Everything that is not a report, message by message."""
 
@@ -130,11 +98,13 @@ class RecordIntent:
         self._sources = sources
         self._commands = commands
 
-    async def __call__(self, messages: Sequence[Message]) -> Sequence[Outcome]:
-        """One outcome per message, in their order."""
-        outcomes = [m.failure or await _outcome(self._record(m)) for m in messages]
-        self._recorded()
-        return outcomes
+    async def __call__(self, messages: Sequence[Message]) -> None:
+        """Each in a transaction of its own, in their order; the first that fails ends it."""
+        try:
+            for message in messages:
+                await self._record(message)
+        finally:
+            self._recorded()
 
     async def _record(self, message: Message) -> None:
         match message.value:
@@ -239,14 +209,25 @@ def _decided(message: Message, value: RolloutDecided) -> Decided:
         assigned=intent.assigned_rows(value, message.position),
         assigned_clusters=len(value.assignments),
         trace_id=message.trace_id,
+        notices=notice_events(value),
+        actor=clean(value.actor, 100),
+        reason=clean(value.reason, 500),
     )
 
 
-async def _outcome(work: Awaitable[None]) -> Outcome:
-    try:
-        await work
-    except Retryable as error:
-        return error
-    except KnarrError as error:
-        return failure_of(error)
-    return None
+class RecordLetters:
+    """Dead letters: what was refused is that cluster's event, and the subject that it came on may be a stranger's."""
+
+    def __init__(self, letters: LetterStore, recorded: Callable[[], None], clock: Clock = now_ms) -> None:
+        self._letters = letters
+        self._recorded = recorded
+        self._clock = clock
+
+    async def __call__(self, messages: Sequence[Message]) -> None:
+        """All of them in one transaction."""
+        letters: list[DeadLetter] = [m.value for m in messages]
+        places = [(*report_place(letter), letter.sequence) for letter in letters]
+        strangers = [StrangerRow(cluster=c, app=a, sequence=n) for c, a, n in places if a]
+        events = {e.event_id: e for e in map(refused_event, letters)}
+        await self._letters.record_letters(list(events.values()), strangers, self._clock())
+        self._recorded()

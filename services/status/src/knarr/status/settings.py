@@ -25,6 +25,8 @@ class Settings:
     report_readers: tuple[str, ...]
     command_seconds: float
     housekeeping_seconds: float
+    facts_seconds: float
+    unknown_seconds: float
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -48,6 +50,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         report_readers=reader.words("KNARR_REPORT_READERS", ("rollout-apps",)),
         command_seconds=reader.number("KNARR_COMMAND_SECONDS", 10.0),
         housekeeping_seconds=reader.number("KNARR_HOUSEKEEPING_SECONDS", 2.0),
+        facts_seconds=reader.number("KNARR_FACTS_SECONDS", 60.0),
+        unknown_seconds=reader.number("KNARR_UNKNOWN_SECONDS", 600.0),
     )
     if not listen.rpartition(":")[2].isdigit():
         reader.mistake("KNARR_LISTEN is not host:port")

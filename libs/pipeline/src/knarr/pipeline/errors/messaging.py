@@ -88,6 +88,31 @@ ENTRIES: tuple[Entry, ...] = (
         ErrorKind.RETRYABLE,
     ),
     Entry(
+        "KNR7014",
+        "A report is beyond its bounds",
+        "A number, text or list of it is larger than any honest agent sends, or holds control characters.",
+        "Nothing of it was taken; other clusters are not touched. Treat the agent that sent it as broken or hostile: "
+        "look at its cluster, and take its credential away if nobody can explain it.",
+    ),
+    Entry(
+        "KNR7015",
+        "A message has too many elements",
+        "It would unfold to far more memory than its bytes; no honest agent sends such a message.",
+        "It was not unfolded. Treat the agent that sent it as hostile until explained; take its credential away.",
+    ),
+    Entry(
+        "KNR7016",
+        "Handling a message took too long",
+        "The database or the broker hung, or the message is more work than any should be.",
+        "It is tried again a few times, alone, and then kept as a dead letter. The service's log says what hung.",
+    ),
+    Entry(
+        "KNR7017",
+        "A sender has too many dead letters",
+        "So many messages of one cluster were refused in a short time that further ones are only counted.",
+        "The first ones are kept. Look at that cluster's agent; take its credential away if it is hostile.",
+    ),
+    Entry(
         "KNR7020",
         "A message could not be handled",
         "The program failed on a message that it should bear.",

@@ -119,4 +119,16 @@ ENTRIES: tuple[Entry, ...] = (
         "The log has the cause, with the time of the request. Report it as a bug.",
         ErrorKind.BUG,
     ),
+    Entry(
+        "KNR5051",
+        "A cluster reports apps that nobody knows",
+        "Neither Git nor rollout has apps of those names: its agent invents them, or belongs to another fleet.",
+        "Their reports were dropped and purged. Find out whose agent it is; take its credential away if it is hostile.",
+    ),
+    Entry(
+        "KNR5052",
+        "An approval does not name what was shown",
+        "`evidence` is missing or not the 64 digits of the held card: what would go may have changed since you looked.",
+        "Look again at what would go (`knarr status revisions`, or the page), and approve what you see there.",
+    ),
 )

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import hashlib
 
-from knarr.pipeline.decision import AppVerdict, EventRecorded
+from knarr.pipeline.decision import AppVerdict, DeadLetter, EventRecorded, RolloutDecided
+from knarr.pipeline.failure import Failure
+from knarr.pipeline.names import is_dns_label
 from knarr.status.core.rows import EventRow, PlacementRow, VerdictRow
 from knarr.status.core.standing import Standing
+from knarr.status.core.text import clean
+
+_HOUR_MS = 3_600_000
+_NOTICES = 50
 
 _TOLD = {
     Standing.FAILED: "app-failed",
@@ -49,8 +55,11 @@ def placement_event(before: Standing | None, after: Standing, row: PlacementRow)
     return None
 
 
-def verdict_event(before: str | None, row: VerdictRow, reason: str, code: str) -> EventRow | None:
-    """A revision that is held, and one that was held and now goes out. `before` is the last verdict on it."""
+def verdict_event(before: str | None, row: VerdictRow, reason: str, code: str, actor: str = "") -> EventRow | None:
+    """A revision that is held, and one that was held and now goes out. `before` is the last verdict on it.
+
+    `actor`: who asked for the decision, where somebody did.
+    """
     if before == row.verdict:
         return None
     if row.verdict == AppVerdict.HELD.value:
@@ -60,7 +69,8 @@ def verdict_event(before: str | None, row: VerdictRow, reason: str, code: str) -
         )  # fmt: skip
     if before == AppVerdict.HELD.value and row.verdict in (AppVerdict.ASSIGNED.value, AppVerdict.REMOVED.value):
         return event(
-            "revision-released", at_ms=row.decided_at_ms, message=f"{row.app}: the held revision goes out",
+            "revision-released", at_ms=row.decided_at_ms,
+            message=f"{row.app}: the held revision goes out" + (f", approved by {clean(actor, 100)}" if actor else ""),
             unique=row.revision, app=row.app, revision=row.revision,
         )  # fmt: skip
     return None
@@ -72,6 +82,45 @@ def dropped_event(app: str, held: str, row: VerdictRow) -> EventRow | None:
         return None
     message = f"{app}: the held revision is no longer wanted; nothing of it was sent"
     return event("revision-dropped", at_ms=row.decided_at_ms, message=message, unique=held, app=app, revision=held)
+
+
+def notice_events(decided: RolloutDecided) -> tuple[EventRow, ...]:
+    """What rollout found worth telling beside its verdicts: guards loosened, a cluster's key changed."""
+    return tuple(
+        event(
+            "notice", at_ms=decided.decided_at_ms, message=clean(n.message, 500), code=clean(n.code, 16),
+            unique=f"{decided.epoch}/{decided.number}/{index}",
+        )
+        for index, n in enumerate(decided.notices[:_NOTICES])
+    )  # fmt: skip
+
+
+def refused_event(letter: DeadLetter) -> EventRow:
+    """A message that was refused, told once an hour for each cluster and number. All of a letter is foreign."""
+    cluster = report_place(letter)[0]
+    failure = letter.failure or Failure()
+    who = f"{cluster}: " if cluster else f"{clean(letter.subject, 100)}: "
+    return event(
+        "report-refused" if letter.stream == "REPORTS" else "message-refused", at_ms=letter.at_ms,
+        message=who + clean(failure.message, 400), code=clean(failure.code, 16), cluster=cluster,
+        unique=f"{cluster or letter.service}/{letter.at_ms // _HOUR_MS}",
+    )  # fmt: skip
+
+
+def report_place(letter: DeadLetter) -> tuple[str, str]:
+    """The cluster whose report it was and the app in its subject; empty where there is none."""
+    parts = letter.subject.split(".")
+    if letter.stream != "REPORTS" or len(parts) < 3 or not is_dns_label(parts[1]):
+        return "", ""
+    return parts[1], clean(parts[3], 250) if parts[2] == "app" and len(parts) == 4 else ""
+
+
+def unknown_apps_event(cluster: str, apps: int, now_ms: int) -> EventRow:
+    """A cluster reports apps that nobody knows; told once an hour."""
+    message = f"{cluster} reports {apps:,} apps that neither Git nor rollout knows; their reports are dropped"
+    return event(
+        "apps-unknown", at_ms=now_ms, message=message, code="KNR5051", cluster=cluster, unique=f"{now_ms // _HOUR_MS}"
+    )
 
 
 def message_of(row: EventRow) -> EventRecorded:

@@ -129,6 +129,8 @@ def _verdict(message: RolloutDecided, app: AppDecision, position: Position) -> V
         variants_json=as_json(
             [{"digest": v.digest.hex(), "objects": v.object_count, "clusters": len(v.clusters)} for v in app.variants]
         ),
+        evidence=app.evidence.hex(),
+        waiting=tuple(sorted(app.waiting_clusters)),
     )
 
 
@@ -139,6 +141,7 @@ def _loss(loss: Loss) -> dict[str, object]:
         "object_count": len(loss.object_ids),
         "objects_before": loss.objects_before,
         "app_removed": loss.app_removed,
+        "gone_before": loss.gone_before,
     }
 
 

@@ -151,6 +151,19 @@ class VerdictRow:
     losses_json: str
     failures_json: str
     variants_json: str
+    # What an approval has to name, in hex; empty when it was not told.
+    evidence: str = ""
+    # Approved, and waiting there.
+    waiting: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrangerRow:
+    """A report on an app that neither Git nor rollout knows."""
+
+    cluster: str
+    app: str
+    sequence: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

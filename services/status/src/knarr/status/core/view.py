@@ -11,6 +11,7 @@ from knarr.status.core.timeline import commit_state, progress_of, stages
 
 Row = Mapping[str, Any]
 Document = dict[str, Any]
+_NAMES = 5
 
 
 def word(standing: int) -> str:
@@ -121,6 +122,8 @@ def app(row: Row, counts: Mapping[str, int], stages_of_app: Sequence[Document]) 
         "decided_revision": row["decided_revision"] or None,
         "decided_at_ms": row["decided_at_ms"],
         "held": _held(row["app"], row["decided_revision"], row, row["decision_clusters"]) if held else None,
+        "waiting_clusters": row["waiting"] or [],
+        "waits": waits(row["waiting"] or []),
         "decision_failures": row["decision_failures"] or [],
         "render_failures": row["render_failures"],
     }
@@ -153,11 +156,21 @@ def revision(row: Row) -> Document:
         "losses": row["losses"],
         "failures": row["failures"],
         "variants": row["variants"],
+        "waiting_clusters": row["waiting"],
+        "waits": waits(row["waiting"]),
         "approval": {"actor": row["actor"], "reason": row["approval_reason"]} if row["actor"] else None,
         "held": _held(row["app"], row["revision"], row, row["clusters"])
         if row["losses"] or verdict == "held"
         else None,
     }
+
+
+def waits(clusters: Sequence[str]) -> str:
+    """Where an approved change waits, and why; empty where it does not."""
+    if not clusters:
+        return ""
+    where = ", ".join(clusters[:_NAMES]) + (f" and {len(clusters) - _NAMES} more" if len(clusters) > _NAMES else "")
+    return f"approved, waits in {where}: another app there did not render"
 
 
 def _held(name: str, revision_id: str, row: Row, clusters: Sequence[str] | None) -> Document:
@@ -174,6 +187,7 @@ def _held(name: str, revision_id: str, row: Row, clusters: Sequence[str] | None)
         "removals": words.removals,
         "kinds": [{"kind": kind, "count": count} for kind, count in words.kinds],
         "reasons": row["reasons"] or [],
+        "evidence": row["evidence"],
         "approve": words.approve,
         "revert": words.revert,
     }

@@ -13,7 +13,7 @@ export function AppsView() {
     <tbody>${data.items.filter((a) => !a.gone || a.clusters).map((a) => html`<tr key=${a.app}><th scope="row"><a href=${`/apps/${a.app}`}>${a.app}</a>${a.gone ? html` <small class="dim">gone from Git</small>` : null}<br /><small class="dim">${a.source} ${a.path}</small></th>
       <td><${CommitName} commit=${a.commit} /></td>
       <td><${Bar} standings=${a.standings} /><${CountWords} standings=${a.standings} href=${(w) => `/apps/${a.app}?standing=${w}`} /></td>
-      <td>${a.held ? html`<a class="bad" href=${`/revisions/${a.held.revision}`}>${a.held.headline}</a>` : html`<span class="dim">${a.verdict ?? "not decided"}</span>`}
+      <td>${a.held ? html`<a class="bad" href=${`/revisions/${a.held.revision}`}>${a.held.headline}</a>` : html`<span class="dim">${a.waits || (a.verdict ?? "not decided")}</span>`}
         <${Failures} failures=${a.render_failures.slice(0, 1)} /></td></tr>`)}</tbody></table></div>
     ${data.items.length ? null : html`<p class="dim">No app has been rendered yet.</p>`}`}<//></section>`;
 }
@@ -25,6 +25,7 @@ export function AppView({ name }) {
   return html`<${Answered} state=${state}>${(a) => html`
     <h1>${a.app} <span class="dim">in ${many(a.clusters, "cluster")}</span></h1>
     <p class="lead">${a.source} <code>${a.path}</code>, rendered <${Ago} ms=${a.rendered_at_ms} /> from <${CommitName} commit=${a.commit} />.</p>
+    ${a.waits ? html`<p class="lead">${a.waits}.</p>` : null}
     ${a.held ? html`<${HeldOf} app=${a} />` : null}
     ${a.render_failures.length ? html`<section class="card bad-card"><h2>The newest commit does not render</h2><p>The last good revision stays.</p><${Failures} failures=${a.render_failures} /></section>` : null}
     <${Failures} failures=${a.decision_failures} />

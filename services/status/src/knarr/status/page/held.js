@@ -49,7 +49,7 @@ function Approve({ r }) {
     e.preventDefault();
     set({ ...state, busy: true, problem: null });
     try {
-      await command(`revisions/${r.revision}/approve`, state.token, { actor: "page", reason: state.reason });
+      await command(`revisions/${r.revision}/approve`, state.token, { actor: "page", reason: state.reason, evidence: r.held.evidence });
       set({ ...state, token: "", busy: false, done: true });
     } catch (problem) { set({ ...state, busy: false, problem }); }
   };
@@ -78,6 +78,7 @@ export function RevisionView({ revision }) {
       <q>${r.commit?.subject}</q>. App: <a href=${`/apps/${r.app}`}>${r.app}</a>.
       <${OutLink} url=${r.url} sha=${r.commit?.sha} text=" At the Git host" />
       ${r.approval ? html` Approved by ${r.approval.actor}${r.approval.reason ? html`: <q>${r.approval.reason}</q>` : null}.` : null}</p>
+    ${r.waits ? html`<p class="lead">${r.waits}.</p>` : null}
     ${r.state === "held" ? html`<section class="held-panel"><${HeldCard} r=${r} /></section>` : null}
     <section class="card"><h2>Bundles</h2>${r.bundles.map((b) => html`<details open=${r.bundles.length === 1}>
       <summary><code>${b.short}</code>: ${many(b.object_count, "object")} for ${many(b.cluster_count, "cluster")}</summary>

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+import jsonschema_rs
 import orjson
 from aiohttp import web
 
@@ -20,6 +22,7 @@ from knarr.status.operate import Handled, Operate
 Parameters = Mapping[str, str]
 Answer = Callable[[Parameters], Awaitable[dict[str, Any]]]
 _COMPRESS_FROM = 2_000
+_BODY_SECONDS = 10.0
 
 
 class Api:
@@ -71,7 +74,7 @@ class Api:
 
     async def _approve(self, parameters: Parameters, body: Mapping[str, str]) -> web.Response:
         handled, revision = await self._operate.approve(
-            parameters["revision"], body.get("actor", ""), body.get("reason", "")
+            parameters["revision"], bytes.fromhex(body["evidence"]), body.get("actor", ""), body.get("reason", "")
         )
         return _handled(handled, revision=revision)
 
@@ -146,13 +149,23 @@ async def _body(operation: Operation, request: web.Request) -> Mapping[str, str]
     if request.content_type != "application/json":
         raise rejected("KNR5032", "the body must be application/json")
     try:
-        body = json.loads(await request.read() or b"{}")
+        async with asyncio.timeout(_BODY_SECONDS):
+            body = json.loads(await request.read() or b"{}")
+    except TimeoutError as error:
+        raise rejected("KNR5032", f"the body did not come within {_BODY_SECONDS:g} s") from error
     except (ValueError, RecursionError) as error:
         raise rejected("KNR5032", "the body is not JSON") from error
     if operation.body is not None and not operation.body.is_valid(body):
+        if operation.operation_id == "approveRevision" and _lacks_evidence(operation.body, body):
+            raise rejected("KNR5052", "the approval does not name what was shown")
         raise rejected("KNR5032", "the body is not of the stated shape")
     found: Mapping[str, str] = body
     return found
+
+
+def _lacks_evidence(shape: jsonschema_rs.Draft202012Validator, body: Any) -> bool:
+    """Whether nothing else is wrong with it."""
+    return isinstance(body, dict) and bool(shape.is_valid({**body, "evidence": "0" * 64}))
 
 
 async def _contract(request: web.Request) -> web.Response:

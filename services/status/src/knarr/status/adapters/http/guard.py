@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable
 
@@ -33,6 +34,7 @@ _HEADERS = {
 }
 # What a handler answers, for the log and the metrics.
 OPERATION = web.RequestKey("operation", str)
+_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", re.ASCII)
 # Probes come from kubelets and Prometheus under any name.
 _ANY_HOST = frozenset({"/healthz", "/readyz", "/metrics"})
 
@@ -76,9 +78,14 @@ def secure(response: web.StreamResponse) -> None:
 def _known_host(request: web.Request, hosts: frozenset[str]) -> bool:
     if request.path in _ANY_HOST:
         return True
-    host = request.headers.get("Host", "").lower()
-    name = host[: host.index("]") + 1] if host.startswith("[") and "]" in host else host.partition(":")[0]
-    return name in hosts
+    given = request.headers.getall("Host", [])
+    return len(given) == 1 and host_name(given[0]) in hosts
+
+
+def host_name(header: str) -> str:
+    """The name in a Host header, without its port; empty for what is no `host[:port]` to the letter."""
+    found = _HOST.fullmatch(header.lower())
+    return found["name"] if found else ""
 
 
 def _plain(error: web.HTTPException) -> web.Response:

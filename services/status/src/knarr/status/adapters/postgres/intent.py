@@ -11,8 +11,8 @@ import asyncpg
 
 from knarr.pipeline.names import FLEET_SOURCE
 from knarr.status.adapters.postgres.database import Database, columns
-from knarr.status.adapters.postgres.reports import append_events, notify
 from knarr.status.adapters.postgres.statements import statement
+from knarr.status.adapters.postgres.telling import append_events, notify
 from knarr.status.core.events import dropped_event, event, verdict_event
 from knarr.status.core.position import Position
 from knarr.status.core.rows import BundleRow, CommitRow, EventRow, RevisionRow, VariantRow
@@ -114,7 +114,7 @@ class PostgresIntent:
                 if commit is not None:
                     await _upsert_commit(connection, commit)
             await _decision(connection, decided)
-            events = await _verdicts(connection, decided)
+            events = [*await _verdicts(connection, decided), *decided.notices]
             clusters = await _assign(connection, decided)
             await append_events(connection, events)
             topics = {"commits", "decisions", "apps", "revisions"} | ({"clusters"} if clusters else set())
@@ -167,7 +167,7 @@ async def _decision(connection: asyncpg.Connection, d: Decided) -> None:
     source, number = (commit.source, commit.number) if commit else (FLEET_SOURCE, 0)
     await connection.execute(
         statement("insert_decision"), d.epoch, d.number, source, number, d.decided_at_ms, d.command_id,
-        d.failures_json, list(d.detached), list(d.unenrolled),
+        d.failures_json, list(d.detached), list(d.unenrolled), d.actor, d.reason,
     )  # fmt: skip
     await connection.execute(
         statement("commit_decided"),
@@ -195,13 +195,13 @@ async def _verdicts(connection: asyncpg.Connection, d: Decided) -> list[EventRow
             await connection.execute(
                 statement("upsert_verdict"), row.app, row.revision, *place, row.verdict, row.decided_at_ms,
                 row.command_id, list(row.clusters), row.reasons_json, row.losses_json, row.failures_json,
-                row.variants_json, source, number,
+                row.variants_json, source, number, row.evidence, list(row.waiting),
             )  # fmt: skip
             await connection.execute(
                 statement("app_decided"), row.app, *place, row.verdict, row.revision, row.decided_at_ms
             )
         reason = next(iter(json.loads(row.reasons_json)), {"message": "", "code": ""})
-        told = verdict_event(before.get((row.app, row.revision)), row, reason["message"], reason["code"])
+        told = verdict_event(before.get((row.app, row.revision)), row, reason["message"], reason["code"], d.actor)
         dropped = dropped_event(row.app, held.get(row.app, ""), row) if row.revision else None
         events += [e for e in (dropped, told) if e is not None]
     return events

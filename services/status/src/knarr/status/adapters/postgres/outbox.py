@@ -10,8 +10,8 @@ from knarr.pipeline.decision import Command
 from knarr.pipeline.names import REPORTED_LABEL_PREFIX
 from knarr.pipeline.revision import ClusterFacts
 from knarr.status.adapters.postgres.database import Database
-from knarr.status.adapters.postgres.reports import notify
 from knarr.status.adapters.postgres.statements import statement
+from knarr.status.adapters.postgres.telling import notify
 from knarr.status.core.rows import EventRow
 
 
@@ -31,12 +31,13 @@ class PostgresOutbox:
         async with self._database.transaction() as connection:
             await connection.execute(statement("events_published"), list(event_ids))
 
-    async def unpublished_facts(self, limit: int) -> Sequence[ClusterFacts]:
-        """Clusters whose facts are new or changed."""
+    async def unpublished_facts(self, limit: int, told_before_ms: int) -> Sequence[ClusterFacts]:
+        """Clusters whose facts are new or changed, and were not told since then: the newest of each."""
         async with self._database.connection() as connection:
-            return [_facts(dict(r)) for r in await connection.fetch(statement("unpublished_facts"), limit)]
+            rows = await connection.fetch(statement("unpublished_facts"), limit, told_before_ms)
+            return [_facts(dict(r)) for r in rows]
 
-    async def facts_published(self, facts: Sequence[ClusterFacts]) -> None:
+    async def facts_published(self, facts: Sequence[ClusterFacts], now_ms: int) -> None:
         """They are told; those that changed meanwhile stay untold."""
         async with self._database.transaction() as connection:
             await connection.execute(
@@ -46,6 +47,7 @@ class PostgresOutbox:
                 [f.kubernetes_version for f in facts],
                 [json.dumps({REPORTED_LABEL_PREFIX + k: v for k, v in f.reported_labels.items()}) for f in facts],
                 [json.dumps(f.capabilities if f.capabilities_known else None) for f in facts],
+                now_ms,
             )
 
     async def republish_facts(self, told: int) -> int:

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from operator import attrgetter
 
 import asyncpg
 
 from knarr.status.adapters.postgres.database import Database, columns
 from knarr.status.adapters.postgres.statements import statement
+from knarr.status.adapters.postgres.strangers import known_apps, remember
+from knarr.status.adapters.postgres.telling import append_events, notify
 from knarr.status.core.events import event, placement_event
 from knarr.status.core.freshness import age
 from knarr.status.core.position import Position
-from knarr.status.core.rows import EventRow, PlacementRow
+from knarr.status.core.rows import EventRow, PlacementRow, StrangerRow
 from knarr.status.core.standing import Standing
+from knarr.status.metrics import UNKNOWN
 from knarr.status.ports import PendingPurge, ReportRows
 
 _position = attrgetter("position.stream_created", "position.sequence")
-_NOTIFY_BYTES = 7_000
 
 
 class PostgresReports:
@@ -34,8 +37,8 @@ class PostgresReports:
             events = await self._hear(connection, rows)
             if rows.clusters:
                 await connection.execute(statement("upsert_clusters"), *_cluster_columns(rows), rows.silent_before_ms)
-            if rows.placements:
-                events += await self._place(connection, rows)
+            if (known := await self._known(connection, rows)).placements:
+                events += await self._place(connection, known)
             if rows.clusters:
                 await connection.execute(statement("record_facts"), [c.name for c in rows.clusters])
             await append_events(connection, events)
@@ -99,6 +102,23 @@ class PostgresReports:
             for r in back
         ]  # fmt: skip
 
+    async def _known(self, connection: asyncpg.Connection, rows: ReportRows) -> ReportRows:
+        """Without reports on apps that neither Git nor rollout knows: those are remembered by name alone."""
+        if not rows.placements:
+            return rows
+        known = await known_apps(connection, {p.app for p in rows.placements})
+        unknown = [p for p in rows.placements if p.app not in known]
+        if not unknown:
+            return rows
+        UNKNOWN.inc(len(unknown))
+        strangers = (StrangerRow(cluster=p.cluster, app=p.app, sequence=p.position.sequence) for p in unknown)
+        await remember(connection, strangers, rows.now_ms)
+        return replace(
+            rows,
+            placements=[p for p in rows.placements if p.app in known],
+            transitions=[t for t in rows.transitions if t.app in known],
+        )
+
     async def _place(self, connection: asyncpg.Connection, rows: ReportRows) -> list[EventRow]:
         keys = columns(rows.placements, attrgetter("cluster"), attrgetter("app"))
         before = {
@@ -160,22 +180,3 @@ def _placement_columns(rows: Sequence[PlacementRow]) -> list[list[object]]:
         lambda r: json.dumps(r.held_digests),
         attrgetter("traceparent"),
     )  # fmt: skip
-
-
-async def append_events(connection: asyncpg.Connection, events: Sequence[EventRow]) -> None:
-    """Adds events to the history and so to the outbox."""
-    if not events:
-        return
-    names = ("event_id", "kind", "cluster", "app", "message", "code", "revision", "at_ms")
-    await connection.execute(statement("append_events"), *columns(events, *map(attrgetter, names)))
-
-
-async def notify(
-    connection: asyncpg.Connection, topics: set[str], clusters: Sequence[str] | None, events: Sequence[EventRow] = ()
-) -> None:
-    """One notification per transaction: what to look at. Names that do not fit become "any of them"."""
-    said = {"topics": sorted(topics | ({"events"} if events else set())), "clusters": clusters}
-    text = json.dumps(said, separators=(",", ":"))
-    if len(text) > _NOTIFY_BYTES:
-        text = json.dumps({**said, "clusters": None}, separators=(",", ":"))
-    await connection.execute(statement("notify"), text)

@@ -108,8 +108,8 @@ where app = any($1::text[]) and render_failures <> '[]' and (failed_created, fai
 
 -- name: insert_decision
 insert into status.decision (epoch, number, source, commit_number, decided_at_ms, command_id, failures, detached,
-    unenrolled)
-values ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9)
+    unenrolled, actor, reason)
+values ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10, $11)
 on conflict do nothing
 
 -- name: commit_decided
@@ -127,9 +127,9 @@ select app, decided_revision from status.app where app = any($1::text[]) and ver
 
 -- name: upsert_verdict
 insert into status.verdict as v (app, revision, stream_created, sequence, verdict, decided_at_ms, held_since_ms,
-    command_id, clusters, reasons, losses, failures, variants, source, commit_number)
+    command_id, clusters, reasons, losses, failures, variants, source, commit_number, evidence, waiting)
 values ($1, $2, $3, $4, $5, $6, case when $5 = 'held' then $6::bigint end, $7, $8, $9::jsonb, $10::jsonb, $11::jsonb,
-    $12::jsonb, $13, $14)
+    $12::jsonb, $13, $14, $15, $16)
 on conflict (app, revision) do update set
     stream_created = excluded.stream_created, sequence = excluded.sequence, verdict = excluded.verdict,
     decided_at_ms = excluded.decided_at_ms,
@@ -137,6 +137,7 @@ on conflict (app, revision) do update set
     command_id = case when excluded.command_id = '' then v.command_id else excluded.command_id end,
     clusters = case when excluded.clusters = '{}' then v.clusters else excluded.clusters end,
     failures = excluded.failures, variants = excluded.variants,
+    evidence = case when excluded.evidence = '' then v.evidence else excluded.evidence end, waiting = excluded.waiting,
     -- what was held against it stays readable after the release
     reasons = case when excluded.reasons = '[]' then v.reasons else excluded.reasons end,
     losses = case when excluded.losses = '[]' then v.losses else excluded.losses end

@@ -109,7 +109,7 @@ limit $5
 
 -- name: list_apps
 select a.*, v.reasons, v.losses, v.failures as decision_failures, v.clusters as decision_clusters, v.held_since_ms,
-    r.commit_number, r.commit_sha, r.rendered_at_ms
+    v.evidence, v.waiting, r.commit_number, r.commit_sha, r.rendered_at_ms
 from status.app a
 left join status.verdict v on v.app = a.app and v.revision = a.decided_revision
 left join status.revision r on r.revision = a.revision
@@ -178,7 +178,7 @@ order by a.app
 
 -- name: list_revisions
 select v.app, v.revision, v.verdict, v.decided_at_ms, v.held_since_ms, v.command_id, v.clusters, v.reasons, v.losses,
-    v.failures, v.variants, a.decided_revision = v.revision as current, a.verdict as app_verdict,
+    v.failures, v.variants, v.evidence, v.waiting, a.decided_revision = v.revision as current, a.verdict as app_verdict,
     k.source, k.number as commit_number, k.sha as commit_sha, r.rendered_at_ms, r.path, k.subject, k.author, k.url,
     m.actor, m.reason as approval_reason
 from status.verdict v

@@ -128,6 +128,8 @@ where c.name = any($1::text[]) and c.uid <> '' and c.first_heard_at_ms is not nu
 order by c.name
 on conflict (cluster) do update set
     cluster_uid = excluded.cluster_uid, kubernetes_version = excluded.kubernetes_version,
-    reported_labels = excluded.reported_labels, capabilities = excluded.capabilities, published = false
+    reported_labels = excluded.reported_labels, capabilities = excluded.capabilities, published = false,
+    -- That its capabilities are known for the first time need not wait.
+    published_at_ms = case when f.capabilities = 'null' and excluded.capabilities <> 'null' then 0 else f.published_at_ms end
 where (f.cluster_uid, f.kubernetes_version, f.reported_labels, f.capabilities)
     is distinct from (excluded.cluster_uid, excluded.kubernetes_version, excluded.reported_labels, excluded.capabilities)

@@ -1,0 +1,23 @@
+"""The first dead letters of a sender are kept, one says that there are more, and the others are counted."""
+
+from __future__ import annotations
+
+from knarr.messaging.allowance import Allowance, Room
+
+
+def test_a_sender_has_room_for_some_and_a_new_window_gives_it_back() -> None:
+    allowance = Allowance(3, 60.0)
+    assert [allowance.take("c1", t) for t in (0, 1, 2, 3, 59)] == [
+        Room.FREE, Room.FREE, Room.LAST, Room.NONE, Room.NONE,
+    ]  # fmt: skip
+    assert allowance.take("c2", 59) is Room.FREE
+    assert allowance.take("c1", 60) is Room.FREE
+
+
+def test_ten_thousand_names_cost_no_more_memory_and_leave_room_for_who_comes_back() -> None:
+    allowance = Allowance(2, 60.0)
+    for number in range(20_000):
+        allowance.take(f"c{number}", 0)
+    assert len(allowance._spent) <= 10_001
+    assert allowance.take("new", 1) is Room.NONE  # they share one
+    assert allowance.take("new", 61) is Room.FREE
