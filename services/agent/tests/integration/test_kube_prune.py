@@ -132,9 +132,7 @@ async def test_an_object_that_moves_between_apps_keeps_its_uid(kube_cluster: Kub
         assert after["metadata"]["uid"] == before["metadata"]["uid"]
         assert after["metadata"]["labels"] == {"knarr.dev/app": "right"}
         # The one that let go is removed whole: what moved away is not touched.
-        b.assign(
-            b.bundle("right", moving, *right), tombstones=("left",), approvals=(Approval(app="left", removal=True),)
-        )
+        b.assign(b.bundle("right", moving, *right), tombstones=("left",), approvals=(b.assigner.removal("left"),))
         await b.hub_state("left", AppState.REMOVED)
         assert await b.hand.get("configmaps", "moving") is not None
         assert await b.hand.get("configmaps", "left0") is None

@@ -104,7 +104,7 @@ async def test_a_tombstone_removes_when_approved_and_is_confirmed(tmp_path: Path
         b.assign(tombstones=("shop",))
         await b.state("shop", AppState.HELD)
         assert b.get("ConfigMap", "a") is not None
-        b.assign(tombstones=("shop",), approvals=(Approval(app="shop", removal=True),))
+        b.assign(tombstones=("shop",), approvals=(b.assigner.removal("shop"),))
         await b.state("shop", AppState.REMOVED)
         assert b.get("ConfigMap", "a") is None
         assert b.cluster.objects.get(("", "Namespace", "", "shop")) is not None
