@@ -140,7 +140,7 @@ class Reconciler:
         for app in set(before.apps) - set(intent.apps) - set(intent.tombstones):
             self._detach(app)
         for app in intent.tombstones:
-            self._holders.drop(app)
+            self._let_go(app)
             self._parts.judge.learn(app, ())
             self.agenda.mark(app)
         self._unknown = set()
@@ -168,8 +168,18 @@ class Reconciler:
         elif record.held is not None or record.deferred:
             self.agenda.mark(app)
 
+    def _let_go(self, app: AppName) -> None:
+        if self._holders.drop(app):
+            self._look_at_refused()
+
+    def _look_at_refused(self) -> None:
+        """Some app let go of objects: who was refused them looks again."""
+        for other in self.records.values():
+            if any(f.code == "KNR4021" for f in other.failures):
+                self.agenda.mark(other.app)
+
     def _detach(self, app: AppName) -> None:
-        self._holders.drop(app)
+        self._let_go(app)
         self._parts.judge.learn(app, ())
         self._parts.teller.forget(app)
         if (record := self.records.get(app)) is not None:
@@ -275,9 +285,7 @@ class Reconciler:
         released = self._holders.claim(record.app, (ref_of(o).id for o in bundle.objects))
         record.loaded = assigned.digest
         if released:
-            for other in self.records.values():
-                if any(f.code == "KNR4021" for f in other.failures):
-                    self.agenda.mark(other.app)
+            self._look_at_refused()
         if record.app in self._unknown:
             self._unknown.discard(record.app)
             for postponed in self._postponed:
