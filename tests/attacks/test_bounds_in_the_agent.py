@@ -169,6 +169,26 @@ async def test_an_existing_namespace_is_adopted(tmp_path: Path) -> None:
         assert plan.cluster == "c1"
 
 
+async def test_a_namespace_that_somebody_makes_between_look_and_apply(tmp_path: Path) -> None:
+    """Done: the Namespace came after the agent had looked for it. Applying would have adopted it without a word."""
+    async with bench(tmp_path) as b:
+        theirs = {**place("late", team="bank"), "status": {"phase": "Active"}}
+        theirs["metadata"] |= {"uid": "theirs", "creationTimestamp": "2026-01-01T00:00:00Z"}
+
+        def hurry(change: Any) -> None:
+            if change.key[3] == "first" and b.cluster.objects.get(("", "Namespace", "", "late")) is None:
+                b.cluster.objects.store(("", "Namespace", "", "late"), theirs, None)
+
+        b.cluster.objects.listeners.append(hurry)
+        first = config_map("first")
+        first["metadata"]["annotations"] = {"knarr.dev/wave": "-1"}
+        b.assign(shop(first, place("late"), config_map("a")))
+        assert await refused(b, "KNR4036") == {"/Namespace//late"}
+        found = b.cluster.objects.get(("", "Namespace", "", "late"))
+        assert found is not None
+        assert found["metadata"]["labels"] == {"team": "bank"}
+
+
 async def test_a_namespace_that_was_made_for_an_app_is_nobody_else_s(tmp_path: Path) -> None:
     """The agent made it because objects lie in it: a bundle may bring it later, without a further right."""
     async with bench(tmp_path) as b:

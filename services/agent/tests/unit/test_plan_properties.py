@@ -24,7 +24,7 @@ from knarr.bundle.bounds import Bounds
 from knarr.bundle.canonical import Object
 from knarr.bundle.header import Header, IgnoredField, Takeover
 from knarr.pipeline.assignment import Approval
-from knarr.pipeline.names import AppName, ObjectId
+from knarr.pipeline.names import AppName, ObjectId, split_object_id
 from knarr.pipeline.report import StepAction
 
 SHOP, OTHER = AppName("shop"), AppName("other")
@@ -207,6 +207,22 @@ def test_nothing_is_deleted_unless_all_is_known_and_within_the_budget(
         assert plain(after)
         assert len(going) < 3 or len(going) * 5 <= len(world.inventory)
         assert not any(protected(i) for i in going)
+
+
+@given(BUNDLES, st.sampled_from(["left", "knarr-system", "kube-system", "kube-public"]))
+def test_what_lies_in_the_agent_s_or_the_cluster_s_namespace_is_never_deleted(
+    before: tuple[Object, ...], where: str
+) -> None:
+    """An agent of before applied it there, or it lies there because the agent has moved. No approval opens that."""
+    world = applied(before)
+    moved = {ObjectId(i.replace("/right/", f"/{where}/")): e for i, e in world.inventory.items()}
+    world.inventory, world.live = (
+        moved,
+        {ObjectId(i.replace("/right/", f"/{where}/")): s for i, s in world.live.items()},
+    )
+    steps = pruned(make_plan(world.situation((), own_namespace="left")))
+    assert not [s for s in steps if s.ref.namespace in ("left", where)]
+    assert {s.ref.id for s in steps} == {i for i in moved if split_object_id(i)[2] not in ("left", where)}
 
 
 @given(BUNDLES, BUNDLES, st.integers(0, 20))
