@@ -272,7 +272,12 @@ class Renderer:
             clusters=tuple(FleetCluster(name=c.name, labels=dict(c.labels)) for c in view.clusters),
             fleet_read=view.complete,
             source_read=commit.source in commit.survey.grounds,
-            failures=(*_source_failures(commit.source, snapshot), *view.failures, *commit.survey.failures)[:500],
+            failures=(
+                *_source_failures(commit.source, snapshot),
+                *view.failures,
+                *view.notices,
+                *commit.survey.failures,
+            )[:500],
             started_at_ms=started,
             ended_at_ms=self._parts.now_ms(),
             renders=self._parts.raws.renders - before[0],
