@@ -61,9 +61,9 @@ class Hub:
         await self.broker.publish(commit_subject(source), stored)
         return commit
 
-    async def closed(self, commit: Commit) -> CommitRendered:
+    async def closed(self, commit: Commit, seconds: float = 30) -> CommitRendered:
         """The commit's end, waited for."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(seconds):
             while True:
                 found = await self.broker.newest(REVISIONS, rendered_subject(commit.source), CommitRendered)
                 if found and found.value.commit and found.value.commit.number >= commit.number:
@@ -77,16 +77,16 @@ class Hub:
 
 
 @asynccontextmanager
-async def hub(nats: NatsServer, state: Path) -> AsyncIterator[Hub]:
+async def hub(nats: NatsServer, state: Path, *, seconds: float = 30.0) -> AsyncIterator[Hub]:
     async with Broker(BrokerSettings(urls=(nats.url,), name="test")) as broker:
         await broker.wait_connected(10)
         await ensure_streams(broker.jetstream())
-        async with replica(nats, state):
+        async with replica(nats, state, seconds=seconds):
             yield Hub(broker=broker)
 
 
 @asynccontextmanager
-async def replica(nats: NatsServer, state: Path) -> AsyncIterator[None]:
+async def replica(nats: NatsServer, state: Path, *, seconds: float = 30.0) -> AsyncIterator[None]:
     """A renderer of its own: own connection, own memory, own cache."""
     settings = Settings(
         nats_urls=(nats.url,),
@@ -97,7 +97,7 @@ async def replica(nats: NatsServer, state: Path) -> AsyncIterator[None]:
         listen="127.0.0.1:0",
         kustomize=("kubectl", "kustomize"),
         allow_unconfined=False,
-        limits=Limits(),
+        limits=Limits(seconds=seconds),
     )
     renderer = asyncio.ensure_future(run(settings))
     try:

@@ -5,6 +5,7 @@ Called by the flow for every app of a commit, and by `vet`, `render` and `diff` 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -40,6 +41,7 @@ from knarr.renderer.ports import Bundles, Cache
 from knarr.renderer.raws import Raws
 
 _FORMAT = b"knarr/variant/v2"
+_THREAD_FROM_OBJECTS = 200
 _SUBSTITUTED = ("plain", "kustomize")  # the others take variables as their own inputs
 
 
@@ -149,7 +151,7 @@ class AppRenderer:
     ) -> tuple[list[_Made], list[_Unmade]]:
         if spec.failures:
             return [], [_Unmade(clusters=placement.clusters, failures=spec.failures)]
-        raw = await self._raws.raw(spec, ground.contents)
+        raw = await self._raws.raw(spec, ground.contents, (found.source, found.folder))
         if raw.failures:
             return [], [_Unmade(clusters=placement.clusters, failures=raw.failures)]
         if spec.renderer not in _SUBSTITUTED:
@@ -187,7 +189,10 @@ class AppRenderer:
         key = self._variant_key(name, app, spec, values, around)
         built = _from_cache(self._cache.get(key))
         if built is None:
-            built = build(name, app, raw, values, around)
+            if len(raw.found) < _THREAD_FROM_OBJECTS:
+                built = build(name, app, raw, values, around)
+            else:  # one app's many objects must not keep the others' commits waiting
+                built = await asyncio.to_thread(build, name, app, raw, values, around)
             if built.failures:
                 raise _Refused(built.failures)
             self._cache.put(key, _to_cache(built))

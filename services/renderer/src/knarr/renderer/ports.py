@@ -87,13 +87,18 @@ class Revisions(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolJob:
-    """One run of a renderer: files of the source (as laid out), the folder to render, and options as plain JSON."""
+    """One run of a renderer: files of the source (as laid out), the folder to render, and options as plain JSON.
+
+    `source` is whose place it takes; `seconds` what it may take, at most what the limits say.
+    """
 
     renderer: str
     folder: str
     files: tuple[File, ...]
     contents: Contents
     options: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+    seconds: float | None = None
 
 
 class Tool(Protocol):

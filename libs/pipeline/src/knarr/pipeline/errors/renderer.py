@@ -273,7 +273,8 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "KNR2402",
         "The renderer took too long",
-        "It did not end within its time.",
+        "It did not end within its time. An app that ran out of time has half of it the next time, until a change "
+        "works or some minutes pass.",
         _KEPT + "Look for loops in templates, or split the app.",
     ),
     Entry(
@@ -330,6 +331,13 @@ ENTRIES: tuple[Entry, ...] = (
         "helm.chart and another folder",
         "helm.chart takes the place of the folder that is rendered: no `path`, overlay or other renderer can hold.",
         _KEPT + "Remove either of them.",
+    ),
+    Entry(
+        "KNR2412",
+        "An app of another source is still being rendered",
+        "A commit waits for its own source's apps, and for those of others only some seconds.",
+        _KEPT + "It is looked at again at once, with its own source. Look for what makes it slow if it stays.",
+        ErrorKind.RETRYABLE,
     ),
     # --- objects ------------------------------------------------------------------------------------------------
     Entry(

@@ -50,6 +50,8 @@ class Helm:
                 module="knarr.renderer.adapters.sandbox.helm_call",
                 options=options,
                 environment=_ENVIRONMENT,
+                source=job.source,
+                seconds=job.seconds,
             )
             try:
                 ended = await self._sandbox.run(run)
