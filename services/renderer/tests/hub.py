@@ -86,12 +86,14 @@ async def hub(nats: NatsServer, state: Path, *, seconds: float = 30.0) -> AsyncI
 
 
 @asynccontextmanager
-async def replica(nats: NatsServer, state: Path, *, seconds: float = 30.0) -> AsyncIterator[None]:
+async def replica(
+    nats: NatsServer, state: Path, *, seconds: float = 30.0, snapshot_key: MasterKey = SNAPSHOT_KEY
+) -> AsyncIterator[None]:
     """A renderer of its own: own connection, own memory, own cache."""
     settings = Settings(
         nats_urls=(nats.url,),
         nkey_seed="",
-        snapshot_key=SNAPSHOT_KEY,
+        snapshot_key=snapshot_key,
         bundle_key=BUNDLE_KEY,
         state=state,
         listen="127.0.0.1:0",

@@ -15,12 +15,17 @@ from knarr.renderer.core.tree import Contents, File, Tree
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """A source at its newest commit. `tree` is None when it could not be read whole; `failures` says why."""
+    """A source at its newest commit. `tree` is None when it could not be read whole; `failures` says why.
+
+    `missing`: a part of the newest commit is not stored. It has been asked for; until it comes this is the commit
+    before, where that is known.
+    """
 
     commit: Commit
     tree: Tree | None
     contents: Contents
     failures: tuple[Failure, ...] = ()
+    missing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

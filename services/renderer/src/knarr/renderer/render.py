@@ -136,6 +136,9 @@ class Renderer:
         for needed in (FLEET_SOURCE, source):
             if needed not in snapshots:
                 raise retryable("KNR2602", f"there is no snapshot of the source {needed!r} yet")
+            found = snapshots[needed]
+            if found.missing and (needed == source or found.tree is None):
+                raise retryable(found.failures[0].code, found.failures[0].message)
         surveyed, fleet = self._surveyor.survey(snapshots, facts, published)
         return _Commit(
             source=source,
@@ -298,6 +301,7 @@ class Renderer:
             source_read=commit.source in commit.survey.grounds,
             failures=(
                 *_source_failures(commit.source, snapshot),
+                *_missing(commit),
                 *view.failures,
                 *view.notices,
                 *commit.survey.failures,
@@ -333,6 +337,13 @@ def _rendered(found: FoundApp, outcome: AppOutcome, revision: str) -> RenderedAp
 
 def _clusters_of(revision: RevisionRendered | None) -> tuple[str, ...]:
     return tuple(sorted({c for v in revision.variants for c in v.clusters})) if revision else ()
+
+
+def _missing(commit: _Commit) -> Iterable[Failure]:
+    """Of other sources: what concerns them is said, and stops nobody."""
+    for name, snapshot in sorted(commit.snapshots.items()):
+        if snapshot.missing and name != commit.source:
+            yield from snapshot.failures
 
 
 def _source_failures(source: SourceName, snapshot: Snapshot) -> Iterable[Failure]:

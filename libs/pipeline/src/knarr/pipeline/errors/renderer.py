@@ -459,6 +459,14 @@ ENTRIES: tuple[Entry, ...] = (
         "The list of the commit's files does not fit together.",
         "Nothing is deleted. Push any commit; if it stays, report this as a bug.",
     ),
+    Entry(
+        "KNR2609",
+        "A part of a commit is not stored",
+        "A manifest or pack that the source's newest commit names is not in the stream SNAPSHOTS.",
+        "The source stays at the commit before; others go on. The fetcher has been told and stores it again within "
+        "seconds. If it stays, look at the fetcher.",
+        ErrorKind.RETRYABLE,
+    ),
     # --- bounds of a source -------------------------------------------------------------------------------------
     Entry(
         "KNR2605",
