@@ -100,3 +100,10 @@ def test_the_window_of_the_guards_reaches_rollout_in_seconds(window: str, second
 def test_guards_that_would_guard_nothing_are_refused(guards: str) -> None:
     parsed = parse(f"{FLEET}guards: {{{guards}}}\n".encode(), "f", ("Fleet",), Limits())
     assert [f.code for f in parsed.failures] == ["KNR2011"]
+
+
+def test_a_login_in_an_address_that_does_not_fit_is_not_repeated() -> None:
+    chart = "helm: {chart: {repository: 'https://me:pa55word@charts.example.com', name: web, version: ^1}}\n"
+    parsed = parse(f"apiVersion: knarr.dev/v1\nkind: App\n{chart}".encode(), "f", ("App",), Limits())
+    assert [f.code for f in parsed.failures] == ["KNR2011"]
+    assert "pa55word" not in parsed.failures[0].message

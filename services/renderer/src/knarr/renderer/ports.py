@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -90,11 +90,16 @@ class Revisions(Protocol):
         ...
 
 
+def _as_it_is(words: str) -> str:
+    return words
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolJob:
     """One run of a renderer: files of the source (as laid out), the folder to render, and options as plain JSON.
 
-    `source` is whose place it takes; `seconds` what it may take, at most what the limits say.
+    `source` is whose place it takes; `seconds` what it may take, at most what the limits say. `words` makes what the
+    tool says fit to be shown: nothing else of it may leave.
     """
 
     renderer: str
@@ -104,6 +109,7 @@ class ToolJob:
     options: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
     seconds: float | None = None
+    words: Callable[[str], str] = _as_it_is
 
 
 class Tool(Protocol):

@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from knarr.messaging.tracing import TRACER
 from knarr.pipeline.errors import Rejected, failure_of
 from knarr.pipeline.failure import Failure
 from knarr.renderer.core.failures import failure
 from knarr.renderer.core.fair import Allowance, Standing
+from knarr.renderer.core.given import given_to
 from knarr.renderer.core.limits import Limits
+from knarr.renderer.core.masking import Mask
 from knarr.renderer.core.origins import traced
 from knarr.renderer.core.raw import Raw, from_bytes, raw_of, to_bytes
 from knarr.renderer.core.spec import Spec
@@ -114,6 +117,7 @@ class Raws:
                 options=spec.options,
                 source=source,
                 seconds=seconds,
+                words=lambda said: Mask(given_to(spec, contents, self._limits))(said),
             )
             try:
                 pieces = await tool.run(job)
@@ -123,7 +127,16 @@ class Raws:
             raw = raw_of(pieces, self._limits)
         else:
             raw = await asyncio.to_thread(raw_of, pieces, self._limits)
-        return raw if spec.renderer == "plain" else traced(raw, spec, contents, self._limits)
+        if spec.renderer == "plain":
+            return raw
+        return traced(self._masked(raw, spec, contents), spec, contents, self._limits)
+
+    def _masked(self, raw: Raw, spec: Spec, contents: Contents) -> Raw:
+        """What is wrong with the output may quote it."""
+        if not raw.failures:
+            return raw
+        mask = Mask(given_to(spec, contents, self._limits))
+        return replace(raw, failures=tuple(replace(f, message=mask(f.message)) for f in raw.failures))
 
     def _hit(self) -> None:
         self.hits += 1

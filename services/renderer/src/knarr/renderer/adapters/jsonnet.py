@@ -45,6 +45,7 @@ class Jsonnet:
                 environment=_ENVIRONMENT,
                 source=job.source,
                 seconds=job.seconds,
+                words=job.words,
             )
             try:
                 ended = await self._sandbox.run(run)

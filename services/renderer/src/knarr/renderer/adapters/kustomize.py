@@ -61,6 +61,7 @@ class Kustomize:
                 environment=_ENVIRONMENT,
                 source=job.source,
                 seconds=job.seconds,
+                words=job.words,
             )
             try:
                 ended = await self._sandbox.run(run)

@@ -74,7 +74,8 @@ def _failures(error: Any, document: Document, kind: str) -> list[Failure]:
 def _trimmed(error: Any) -> str:
     schema_here = _at(error)
     described = schema_here.get("description") if isinstance(schema_here, dict) else None
-    return f"{str(error.instance)[:60]!r} does not fit" + (f" ({described})" if described else "")
+    shown = "it" if "@" in str(error.instance) else f"{str(error.instance)[:60]!r}"  # an address may hold a login
+    return f"{shown} does not fit" + (f" ({described})" if described else "")
 
 
 def _at(error: Any) -> Any:

@@ -15,7 +15,7 @@ import platform
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from knarr.renderer.room import Room
 
 _MESSAGE_BYTES = 1 << 20
 _ERROR_TEXT = 2_000
+_READ_BYTES, _CUT_OFF = 65_536, 64
 _GRACE_SECONDS = 5.0
 _FIRST_PLACES = 6  # beyond the shared ones, for sources that have nothing running
 _NICE_PER_RUN, _NICEST = 4, 16  # a source's second run gives way to another's first, and all of them to the service
@@ -39,6 +40,7 @@ class Run:
     """One run: a program (`argv`) or one of our own modules (`module`, `options`) with `root` readable, in `folder`.
 
     `source`: whose place it takes. `seconds`: what it may take; all that the limits allow when None.
+    `words`: what may be shown of what it says.
     """
 
     root: Path
@@ -49,6 +51,7 @@ class Run:
     environment: Mapping[str, str] = field(default_factory=dict)
     source: str = ""
     seconds: float | None = None
+    words: Callable[[str], str] = str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +127,7 @@ class Sandbox:
                 given.write_text(json.dumps(dict(run.options)))
                 request = self._request(run, number, output, errors, given)
                 answer = await self._asked({**request, "nice": min(_NICEST, held * _NICE_PER_RUN)})
-                return await asyncio.to_thread(self._ended, answer, request["seconds"], output, errors)
+                return await asyncio.to_thread(self._ended, run, answer, request["seconds"], output, errors)
             finally:
                 for path in (output, errors, given):
                     path.unlink(missing_ok=True)
@@ -160,16 +163,17 @@ class Sandbox:
         finally:
             self._waiting.pop(request["job"], None)
 
-    def _ended(self, answer: dict[str, Any], seconds: float, output: Path, errors: Path) -> Ended:
+    def _ended(self, run: Run, answer: dict[str, Any], seconds: float, output: Path, errors: Path) -> Ended:
         code, limits = int(answer["code"]), self._limits
-        text = _tail(errors)
+        said = _tail(errors)
+        text = run.words(said)[-_ERROR_TEXT:].strip() if code else ""
         if answer["timed_out"]:
             less = "" if seconds >= limits.seconds else f" (of {limits.seconds:g}: it ran out of time before)"
             raise rejected("KNR2402", f"it did not end within {seconds:g} s{less}")
         size = output.stat().st_size if output.exists() else 0
         if size >= limits.output_bytes:
             raise rejected("KNR2404", f"it wrote more than {limits.output_bytes} bytes")
-        if code < 0 or any(words in text for words in _NO_MEMORY):
+        if code < 0 or any(words in said for words in _NO_MEMORY):
             raise rejected(
                 "KNR2403", f"it was ended (signal {-code}) at {answer['peak_kib'] // 1024} MiB: {text[-300:]}"
             )
@@ -240,5 +244,7 @@ def _tail(path: Path) -> str:
     if not path.exists():
         return ""
     with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _ERROR_TEXT))
-        return file.read().decode("utf-8", "replace").strip()
+        beyond = max(0, path.stat().st_size - _READ_BYTES)
+        file.seek(beyond)
+        text = file.read(_READ_BYTES).decode("utf-8", "replace")
+        return text[_CUT_OFF:] if beyond else text  # what is cut is not recognised as what it was
