@@ -98,7 +98,7 @@ MUTANTS = (
     Mutant("any generation is believed", CORE + "enrolment.py", "0 <= report.generation_seen <= LARGEST_GENERATION",
            "True"),
     Mutant("a commit that comes twice is decided twice", CORE + "transition.py",
-           "    if is_decided(work.state, event.rendered):\n        return\n", ""),
+           "    if is_decided(work.state, rendered, identity):\n        return\n", ""),
 )  # fmt: skip
 
 

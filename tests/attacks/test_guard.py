@@ -14,6 +14,7 @@ from knarr.pipeline.decision import AppVerdict
 from knarr.pipeline.errors import Retryable, retryable
 from knarr.pipeline.report import AppState
 from knarr.pipeline.snapshot import Commit
+from knarr.rollout.core.changes import Changes
 from knarr.testkit.fleet_story import Story, digest_for, restarted, start_story, told
 from knarr.testkit.rollout_store import MemoryStore
 
@@ -283,6 +284,52 @@ async def test_an_approval_names_what_was_shown(story: Story) -> None:
     assert answer.failure.code == "KNR3032"
     assert objects_in(story, "c1", "shop", objects(20)) == objects(20)
     assert (await story.approve(held.revision)).accepted, "what is told last can be approved"
+
+
+async def test_an_approval_that_waits_ends_with_its_target(story: Story) -> None:
+    """Approved, waiting in c1; reverted; force-pushed back: c1 must be asked for again."""
+    await put(story, shop=objects(20), web=objects(3, "w"))
+    held = told(await story.commit(shop=None, failed={"web": ("c1",)}), "shop")
+    assert (await story.approve(held.revision)).accepted
+    assert (await story.store.load()).grants["shop"].clusters.keys() == {"c1"}
+    await story.commit(shop=(CLUSTERS, objects(20)), failed={"web": ("c1",)})
+    assert "shop" not in (await story.store.load()).grants
+    assert told(await story.commit(shop=None, web=(CLUSTERS, objects(3, "w"))), "shop").verdict is AppVerdict.HELD
+    assert story.assignment("c1")[1].tombstones == ()
+
+
+async def test_an_approval_that_waits_covers_what_was_shown_only(story: Story) -> None:
+    """While it waits in c1, objects move into the app there: they were not shown."""
+    await put(story, shop=objects(5), web=objects(3, "w"), other=objects(30, "x"))
+    held = told(await story.commit(shop=None, failed={"web": ("c1",)}), "shop")
+    assert (await story.approve(held.revision)).accepted
+    state = await story.store.load()
+    grant = replace(state.grants["shop"], clusters={"c1": b"something else"})
+    await story.store.commit(Changes(grants={"shop": grant}))
+    story = await restarted(story)
+    assert told(await story.commit(web=(CLUSTERS, objects(4, "w"))), "shop").verdict is AppVerdict.HELD
+    await story.store.commit(Changes(grants={"shop": replace(state.grants["shop"], target="another")}))
+    story = await restarted(story)
+    assert told(await story.commit(web=(CLUSTERS, objects(5, "w"))), "shop").verdict is AppVerdict.HELD
+    assert story.assignment("c1")[1].tombstones == ()
+
+
+async def test_an_approval_that_was_used_does_not_expire(story: Story) -> None:
+    await put(story, shop=objects(20))
+    held = told(await story.commit(shop=(CLUSTERS, ("o0",))), "shop")
+    assert (await story.approve(held.revision)).accepted
+    assert "shop" not in (await story.store.load()).grants
+    await story.later(hours=25)
+    assert [n.code for d in story.outbox.decisions for n in d.notices] == []
+
+
+async def test_the_longer_window_judges(story: Story) -> None:
+    """A window shortened in the commit that takes the next slice."""
+    await put(story, shop=objects(100))
+    await put(story, shop=objects(81))
+    await story.later(hours=2)
+    decision = await story.commit(shop=(CLUSTERS, objects(66)), guards=b'{"windowSeconds":3600}')
+    assert told(decision, "shop").verdict is AppVerdict.HELD
 
 
 async def test_an_approval_expires(story: Story) -> None:

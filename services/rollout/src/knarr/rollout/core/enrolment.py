@@ -79,7 +79,7 @@ def hear(now: Member | None, report: ClusterReport, *, epoch: str, now_ms: int) 
 def _standing(member: Member, report: ClusterReport, epoch: str, now_ms: int) -> Standing:
     if report.epoch and report.epoch != epoch:
         return Standing.OTHER_EPOCH
-    if not _is_possible(report):
+    if not _is_possible(member, report):
         return Standing.IMPOSSIBLE
     if member.uid and report.cluster_uid != member.uid:
         return Standing.STRANGER
@@ -95,13 +95,13 @@ def _standing(member: Member, report: ClusterReport, epoch: str, now_ms: int) ->
     return Standing.KNOWN
 
 
-def _is_possible(report: ClusterReport) -> bool:
+def _is_possible(member: Member, report: ClusterReport) -> bool:
     """Whether what rollout uses of the report is what an agent can say. A key is tried before it is believed."""
     return (
         0 <= report.generation_seen <= LARGEST_GENERATION
         and len(report.cluster_uid) <= LONGEST_UID
         and report.cluster_uid.isprintable()
-        and (not report.sealing_public_key or is_sealing_key(report.sealing_public_key))
+        and (report.sealing_public_key in (b"", member.sealing_key) or is_sealing_key(report.sealing_public_key))
     )
 
 

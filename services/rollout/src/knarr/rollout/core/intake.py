@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from knarr.pipeline.codec import encode
-from knarr.pipeline.digest import sha256
+from knarr.pipeline.digest import digest_of
 from knarr.pipeline.failure import Failure
 from knarr.pipeline.names import FLEET_SOURCE
 from knarr.pipeline.revision import AppOutcome, CommitRendered, RenderedApp, RevisionRendered
@@ -28,15 +28,17 @@ class Intake:
     notices: tuple[Failure, ...] = ()
 
 
-def is_decided(state: FleetState, rendered: CommitRendered) -> bool:
+def is_decided(state: FleetState, rendered: CommitRendered, identity: bytes) -> bool:
     """Whether just this was decided last for the source: the message came twice."""
     known = state.progress.get(rendered.commit.source) if rendered.commit else None
-    return known is not None and bool(known.digest) and known.digest == identity_of(rendered)
+    return known is not None and known.digest == identity
 
 
 def identity_of(rendered: CommitRendered) -> bytes:
     """A digest of all that is said, but for what it cost."""
-    return sha256(encode(replace(rendered, started_at_ms=0, ended_at_ms=0, renders=0, cache_hits=0, blobs_published=0)))
+    clusters = "\0".join(f"{c.name} {sorted(c.labels.items())}" for c in rendered.clusters)
+    rest = replace(rendered, clusters=(), started_at_ms=0, ended_at_ms=0, renders=0, cache_hits=0, blobs_published=0)
+    return digest_of((encode(rest), clusters.encode()))
 
 
 def order_of(revision: RevisionRendered) -> tuple[int, int, int]:
@@ -46,13 +48,15 @@ def order_of(revision: RevisionRendered) -> tuple[int, int, int]:
     return fleet, source, revision.facts_number
 
 
-def take_in(state: FleetState, rendered: CommitRendered, revisions: Mapping[str, RevisionRendered]) -> Intake:
+def take_in(
+    state: FleetState, rendered: CommitRendered, revisions: Mapping[str, RevisionRendered], identity: bytes
+) -> Intake:
     """What `rendered` changes. `revisions`: app → the revision that the commit names, where it was found.
 
     Commits of two sources may arrive out of order: what one says of the fleet (its clusters, absent apps) is taken only
     when nothing newer has said it before. A revision brings its own order.
     """
-    news = _progress_after(state, rendered)
+    news = _progress_after(state, rendered, identity)
     targets: dict[str, Target] = {}
     for app in rendered.apps:
         if app.outcome is AppOutcome.GONE and not _is_news(news, rendered.commit):
@@ -129,7 +133,7 @@ def _loosening(before: Guards, after: Guards) -> tuple[Failure, ...]:
     return (Failure(code="KNR3007", message=message),)
 
 
-def _progress_after(state: FleetState, rendered: CommitRendered) -> dict[str, Progress]:
+def _progress_after(state: FleetState, rendered: CommitRendered, identity: bytes) -> dict[str, Progress]:
     """Source → the newest (commit, facts) seen, for the sources of which this commit is not older news."""
     found: dict[str, Progress] = {}
     for commit in (rendered.fleet_commit, rendered.commit):
@@ -138,7 +142,7 @@ def _progress_after(state: FleetState, rendered: CommitRendered) -> dict[str, Pr
         known = state.progress.get(commit.source, Progress(commit=0, facts=0))
         if (commit.number, rendered.facts_number) >= (known.commit, known.facts):
             after = replace(known, commit=commit.number, facts=rendered.facts_number)
-            found[commit.source] = replace(after, digest=identity_of(rendered)) if commit is rendered.commit else after
+            found[commit.source] = replace(after, digest=identity) if commit is rendered.commit else after
     return found
 
 
@@ -208,10 +212,9 @@ def _members_after(state: FleetState, rendered: CommitRendered) -> dict[str, Mem
     listed = {c.name: c for c in rendered.clusters}
     changed: dict[str, Member] = {}
     for name, cluster in listed.items():
-        now = state.members.get(name, Member(name=name))
-        after = replace(now, in_fleet=True, labels=dict(cluster.labels))
-        if after != state.members.get(name):
-            changed[name] = after
+        now = state.members.get(name)
+        if now is None or not now.in_fleet or now.labels != cluster.labels:
+            changed[name] = replace(now or Member(name=name), in_fleet=True, labels=dict(cluster.labels))
     for name, now in state.members.items():
         if now.in_fleet and name not in listed:
             changed[name] = replace(now, in_fleet=False)

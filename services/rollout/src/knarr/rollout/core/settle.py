@@ -8,6 +8,7 @@ from dataclasses import replace
 from immutables import Map
 
 from knarr.bundle.budget import lost
+from knarr.pipeline.revision import BundleRef
 from knarr.rollout.core.changes import Changes, OutgoingAssignment, Place
 from knarr.rollout.core.decision import Decision, Send, prunes_to_release
 from knarr.rollout.core.state import FleetState, Grant, Left, Member, Placement, Removal, Target
@@ -24,6 +25,7 @@ def sent(state: FleetState, sends: Iterable[Send], now_ms: int) -> Changes:
     departed: dict[Place, int | None] = {}
     grants: dict[str, set[str]] = {}
     shared: dict[object, Left] = {}
+    steps = _Steps(state)
     for send in sends:
         move = send.move
         place = (move.app, move.cluster)
@@ -43,7 +45,7 @@ def sent(state: FleetState, sends: Iterable[Send], now_ms: int) -> Changes:
                 approved=send.approved,
             )
         departed |= _departed(state, send, now_ms)
-        for key, after in _left_after(state, left, send, now_ms):
+        for key, after in _left_after(steps, left, send, now_ms):
             left[key] = shared.setdefault(frozenset(after.items()), after)
         if send.approved:
             grants.setdefault(move.app, set()).add(move.cluster)
@@ -51,19 +53,33 @@ def sent(state: FleetState, sends: Iterable[Send], now_ms: int) -> Changes:
     return Changes(placements=placements, removals=removals, left=left, departed=departed, grants=used)
 
 
-def _left_after(
-    state: FleetState, so_far: Mapping[Place, Left], send: Send, now_ms: int
-) -> Iterable[tuple[Place, Left]]:
+class _Steps:
+    """What leaves an app from one bundle to the next: worked out once for all clusters that take the same step."""
+
+    def __init__(self, state: FleetState) -> None:
+        self.state = state
+        self._away: dict[tuple[bytes, bytes], frozenset[str]] = {}
+
+    def away(self, before: Placement | None, after: BundleRef | None) -> tuple[frozenset[str], frozenset[str]]:
+        """What leaves, and what the app has after."""
+        has = self.state.indexes[after.digest].ids if after is not None else frozenset[str]()
+        if before is None:
+            return frozenset(), has
+        step = (before.ref.digest, after.digest if after is not None else b"")
+        if step not in self._away:
+            self._away[step] = lost(self.state.index_of(before).ids, has)
+        return self._away[step], has
+
+
+def _left_after(steps: _Steps, so_far: Mapping[Place, Left], send: Send, now_ms: int) -> Iterable[tuple[Place, Left]]:
     """What left the app, and came back to it; approved deletions are forgotten, in whichever app they count.
 
     `so_far`: what the sends before this one changed.
     """
-    app, cluster = send.move.app, send.move.cluster
+    state, app, cluster = steps.state, send.move.app, send.move.cluster
     rows: Map[str, Left] = state.left.get(cluster, Map())
     known = so_far.get((app, cluster), rows.get(app, {}))
-    had = state.index_of(state.placement(app, cluster)).ids
-    has = state.indexes[send.move.ref.digest].ids if send.move.ref is not None else frozenset[str]()
-    away = lost(had, has)
+    away, has = steps.away(state.placement(app, cluster), send.move.ref)
     if send.approved:
         kept = {i: at for i, at in known.items() if i not in has and _held_elsewhere(state, app, cluster, i)}
         yield (app, cluster), kept | dict.fromkeys(away - send.going, now_ms)

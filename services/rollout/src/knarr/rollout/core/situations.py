@@ -48,10 +48,11 @@ def situations(state: FleetState, going: Iterable[tuple[Move, ...]]) -> tuple[Si
         for move in moves:
             by_cluster.setdefault(move.cluster, {})[move.app] = move.ref.digest if move.ref else None
     groups: dict[object, list[str]] = {}
+    grants = {app: grant.clusters for app, grant in state.grants.items()}
     for cluster, moving in by_cluster.items():
-        granted = tuple(g.clusters.get(cluster) for a in sorted(moving) if (g := state.grants.get(a)) is not None)
-        key = (state.signatures.get(cluster, 0), tuple(sorted(moving.items(), key=_by_app)), granted)
-        groups.setdefault((key, _token(state.left.get(cluster))), []).append(cluster)
+        granted = tuple(grants[a].get(cluster) for a in sorted(moving) if a in grants) if grants else ()
+        same = (state.signatures.get(cluster, 0), frozenset(moving.items()), granted, _token(state.left.get(cluster)))
+        groups.setdefault(same, []).append(cluster)
     return tuple(Situation(clusters=tuple(sorted(cs)), moves=by_cluster[cs[0]]) for cs in groups.values())
 
 
@@ -174,7 +175,3 @@ def _held(state: FleetState, situation: Situation, after: Mapping[str, IndexView
 
 def _token(left: Map[str, Left] | None) -> object:
     return frozenset((app, frozenset(ids.items())) for app, ids in left.items()) if left else None
-
-
-def _by_app(item: tuple[str, object]) -> str:
-    return item[0]

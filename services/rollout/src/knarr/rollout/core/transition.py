@@ -32,7 +32,7 @@ from knarr.rollout.core.decision import Looks, decide
 from knarr.rollout.core.enrolment import hear, placement_after, removal_after
 from knarr.rollout.core.events import AppsReported, ClustersReported, Commanded, Event, Rendered, TimePassed
 from knarr.rollout.core.guard import GuardSettings
-from knarr.rollout.core.intake import is_decided, take_in
+from knarr.rollout.core.intake import identity_of, is_decided, take_in
 from knarr.rollout.core.moves import wanted_refs
 from knarr.rollout.core.settle import (
     fetch_spread_seconds,
@@ -137,10 +137,11 @@ class _Story:
 
 def _rendered(work: _Work, event: Rendered) -> None:
     """A commit: decided once, however often it arrives; each cluster gets at most one assignment of it."""
-    if is_decided(work.state, event.rendered):
-        return
     rendered = event.rendered
-    intake = take_in(work.state, rendered, event.revisions)
+    identity = identity_of(rendered)
+    if is_decided(work.state, rendered, identity):
+        return
+    intake = take_in(work.state, rendered, event.revisions, identity)
     work.take(intake.changes)
     story = RolloutDecided(
         commit=rendered.commit,
