@@ -146,3 +146,32 @@ async def test_confirming_a_removal_before_it_is_asked(story: Story) -> None:
     assert (await story.approve(held.revision)).accepted
     await story.rollout.on_app_reports([AppReport(cluster="c1", app="shop", state=AppState.REMOVED, generation=2**62)])
     assert [t.app for t in story.assignment("c1")[1].tombstones] == ["shop"]
+
+
+async def test_an_agent_that_changes_its_mind_at_every_report(story: Story) -> None:
+    """Each change was a decision that names every cluster of the fleet."""
+    guards = b'{"maxLostShare":1}'
+    await story.enrol(*CLUSTERS)
+    await story.commit(shop=(CLUSTERS, tuple(f"o{n}" for n in range(20))), guards=guards)
+    await story.commit(shop=(CLUSTERS, ("o0",)), guards=guards)
+    before = len(story.outbox.decisions)
+    for turn in range(50):
+        await story.report("c1", "shop", holds=turn % 2 == 0)
+    assert len(story.outbox.decisions) == before + 1
+    await story.report("c1", "shop", holds=True)
+    await story.clock_on(minutes=2)
+    assert len(story.outbox.decisions) <= before + 2
+    assert told(story.outbox.decisions[-1], "shop").verdict is AppVerdict.HELD, "what is true in the end is told"
+
+
+async def test_a_cluster_that_changes_its_key_at_every_report(story: Story) -> None:
+    await story.enrol(*CLUSTERS)
+    await story.commit(shop=(CLUSTERS, ("o0",)))
+    sent = len(story.outbox.sent)
+    for _ in range(20):
+        story.keys["c1"] = PrivateKey.generate()
+        await story.enrol("c1")
+    assert len(story.outbox.sent) == sent + 1
+    await story.clock_on(minutes=2)
+    await story.enrol("c1")
+    story.assignment("c1")

@@ -67,7 +67,7 @@ def hear(now: Member | None, report: ClusterReport, *, epoch: str, now_ms: int) 
         uid=report.cluster_uid,
         sealing_key=report.sealing_public_key,
         generation=max(member.generation, report.generation_seen),
-        raised_ms=now_ms if standing is Standing.AHEAD else member.raised_ms,
+        raised_ms=member.raised_ms if standing is Standing.ENROLLED else now_ms,
     )
     notice = None
     if standing is Standing.REKEYED:
@@ -87,12 +87,12 @@ def _standing(member: Member, report: ClusterReport, epoch: str, now_ms: int) ->
         return Standing.KNOWN
     if not member.enrolled:
         return Standing.ENROLLED
+    is_due = now_ms >= member.raised_ms + _RAISE_AGAIN_MS
     if member.sealing_key != report.sealing_public_key:
-        return Standing.REKEYED if _vouched(member, report) else Standing.UNVOUCHED
-    is_ahead = report.generation_seen > member.generation
-    if is_ahead and now_ms >= member.raised_ms + _RAISE_AGAIN_MS:
-        return Standing.AHEAD
-    return Standing.KNOWN
+        if not _vouched(member, report):
+            return Standing.UNVOUCHED
+        return Standing.REKEYED if is_due else Standing.KNOWN
+    return Standing.AHEAD if is_due and report.generation_seen > member.generation else Standing.KNOWN
 
 
 def _is_possible(member: Member, report: ClusterReport) -> bool:

@@ -90,7 +90,7 @@ class Member:
     """A cluster. `sealing_key` is empty until it has reported for the first time, and bound from then on.
 
     `told`, `told_ms`: the number and time of what was last said against its reports; `raised_ms`: when it was last
-    heard to be ahead. Unix milliseconds.
+    sent an assignment for being ahead or having a new key. Unix milliseconds.
     """
 
     name: str
@@ -116,7 +116,8 @@ class Target:
 
     `judged_by`, `judged_ms`: of a held target, the strictest guards that have judged it, and when it was first held: it
     stays held although they are loosened or time passes. `waiting`: clusters whose step waits until another app
-    renders.
+    renders. `holds_told_ms`: when it was last told which agents hold it by their own budget; `holds_untold`: that has
+    changed since.
     """
 
     source: str
@@ -127,6 +128,8 @@ class Target:
     judged_by: GuardSettings | None = None
     judged_ms: int = 0
     waiting: tuple[str, ...] = ()
+    holds_told_ms: int = 0
+    holds_untold: bool = False
 
     @property
     def id(self) -> str:

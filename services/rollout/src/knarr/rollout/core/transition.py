@@ -45,6 +45,8 @@ from knarr.rollout.core.settle import (
 from knarr.rollout.core.state import FleetState, Member, Placement, Removal
 from knarr.rollout.core.telling import failed, told
 
+_TELL_HOLDS_AGAIN_MS = 60_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
@@ -205,13 +207,18 @@ def _apps_reported(work: _Work, reports: Iterable[AppReport]) -> None:
 
 
 def _tell_agents_holds(work: _Work, apps: Iterable[str]) -> None:
+    """At most once a minute per app: an agent that changes its mind at every report is not everybody's news."""
     for app in sorted(apps):
         target = work.state.targets.get(app)
         if target is None or target.held:
             continue
+        if work.now_ms < target.holds_told_ms + _TELL_HOLDS_AGAIN_MS:
+            work.take(Changes(targets={app: replace(target, holds_untold=True)}))
+            continue
         entry = held_by_agents(work.state, app)
         entry = entry or AppDecision(app=app, verdict=AppVerdict.UNCHANGED, revision=target.id)
         commit, fleet = target.revision.commit, target.revision.fleet_commit
+        work.take(Changes(targets={app: replace(target, holds_told_ms=work.now_ms, holds_untold=False)}))
         work.tell(_Story(told=RolloutDecided(commit=commit, fleet_commit=fleet)), (entry,))
 
 
@@ -302,6 +309,7 @@ def _time_passed(work: _Work) -> None:
             notices=tuple(Failure(code="KNR3033", message=f"the approval of app {a} expired unused") for a in apps),
         )
         work.settle(dict.fromkeys(apps), work.state.guards.settings, _Story(told=told_to))
+    _tell_agents_holds(work, [app for app, target in work.state.targets.items() if target.holds_untold])
     work.take(_tidied(work.state, work.now_ms))
 
 

@@ -109,6 +109,8 @@ def _target(row: asyncpg.Record, revisions: dict[str, RevisionRendered]) -> Targ
         judged_by=GuardSettings.of(row["judged_by"].encode()) if row["judged_by"] else None,
         judged_ms=row["judged_ms"],
         waiting=tuple(row["waiting"]),
+        holds_told_ms=row["holds_told_ms"],
+        holds_untold=row["holds_untold"],
     )
 
 

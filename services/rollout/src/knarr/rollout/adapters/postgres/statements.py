@@ -19,13 +19,15 @@ INSERT INTO indexes (digest, body) SELECT * FROM unnest($1::bytea[], $2::bytea[]
 ON CONFLICT (digest) DO UPDATE SET body = EXCLUDED.body
 """
 TARGETS = """
-INSERT INTO targets (app, source, revision, released, gone, held, judged_by, judged_ms, waiting)
-SELECT a, s, r, l, g, h, j, m, ARRAY(SELECT jsonb_array_elements_text(w))
+INSERT INTO targets (app, source, revision, released, gone, held, judged_by, judged_ms, waiting, holds_told_ms,
+    holds_untold)
+SELECT a, s, r, l, g, h, j, m, ARRAY(SELECT jsonb_array_elements_text(w)), t, u
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bool[], $6::bool[], $7::jsonb[], $8::bigint[],
-    $9::jsonb[]) AS t (a, s, r, l, g, h, j, m, w)
+    $9::jsonb[], $10::bigint[], $11::bool[]) AS row (a, s, r, l, g, h, j, m, w, t, u)
 ON CONFLICT (app) DO UPDATE SET source = EXCLUDED.source, revision = EXCLUDED.revision,
     released = EXCLUDED.released, gone = EXCLUDED.gone, held = EXCLUDED.held,
-    judged_by = EXCLUDED.judged_by, judged_ms = EXCLUDED.judged_ms, waiting = EXCLUDED.waiting
+    judged_by = EXCLUDED.judged_by, judged_ms = EXCLUDED.judged_ms, waiting = EXCLUDED.waiting,
+    holds_told_ms = EXCLUDED.holds_told_ms, holds_untold = EXCLUDED.holds_untold
 """
 DROP_TARGETS = "DELETE FROM targets WHERE app = ANY($1::text[])"
 PLACEMENTS = """

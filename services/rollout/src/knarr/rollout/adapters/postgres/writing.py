@@ -64,6 +64,8 @@ async def _targets(c: asyncpg.Connection, changes: Changes) -> None:
             [t.judged_by.document().decode() if t.judged_by else None for _, t in kept],
             [t.judged_ms for _, t in kept],
             [json.dumps(t.waiting) for _, t in kept],
+            [t.holds_told_ms for _, t in kept],
+            [t.holds_untold for _, t in kept],
         )
     if dropped:
         await c.execute(sql.DROP_TARGETS, dropped)

@@ -8,7 +8,9 @@ ALTER TABLE members
 ALTER TABLE targets
     ADD COLUMN judged_by jsonb,
     ADD COLUMN judged_ms bigint NOT NULL DEFAULT 0,
-    ADD COLUMN waiting text[] NOT NULL DEFAULT '{}';
+    ADD COLUMN waiting text[] NOT NULL DEFAULT '{}',
+    ADD COLUMN holds_told_ms bigint NOT NULL DEFAULT 0,
+    ADD COLUMN holds_untold boolean NOT NULL DEFAULT false;
 ALTER TABLE placements
     DROP COLUMN baseline,
     ADD COLUMN agent_holds boolean NOT NULL DEFAULT false;
