@@ -55,6 +55,7 @@ async def test_an_approved_removal_is_not_approved_for_ever(story: Story) -> Non
     await put(story, shop=objects(6))
     again = told(await story.commit(shop=None), "shop")
     assert again.verdict is AppVerdict.HELD
+    assert again.revision != first.revision, "a returned app is new"
     assert story.assignment("c1")[1].tombstones == ()
 
 

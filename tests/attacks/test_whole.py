@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from knarr.cli.api import Api
 from knarr.pipeline.errors import KnarrError
-from tests.house import Files, House, Plan, Row, app_files, config_map, fleet_files, house
+from tests.house import SETTLED, Files, House, Plan, Row, app_files, config_map, fleet_files, house
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 MAPS = {f"m{n}": "here" for n in range(10)}
@@ -81,7 +81,8 @@ async def test_guards_loosened_in_the_commit_that_deletes(made: House) -> None:
     await made.commit_in(await made.push({**without("loosened"), "fleet.yaml": fleet + LOOSE}), ("held",))
     events = (await made.ask("events", limit="100"))["items"]
     assert "KNR3007" in {e["code"] for e in events}, "loosening is itself told"
-    await made.commit_in(await made.push({"fleet.yaml": fleet}), ("held",))
+    await made.commit_in(await made.push({"fleet.yaml": fleet}), (*SETTLED, "held"))
+    await held(made, "loosened")
     assert holds_all(made, "loosened")
 
 

@@ -216,7 +216,7 @@ _REVISION = RevisionRendered(
 _STRICT = GuardSettings(max_lost_share=0.1, window_seconds=7200.0, hold_removal=False)
 _TARGET = Target(
     source="fleet", revision=_REVISION, released=_REVISION, held=True, judged_by=_STRICT, judged_ms=5, waiting=("c1",),
-    holds_told_ms=6, holds_untold=True,
+    holds_told_ms=6, holds_untold=True, gone=True, gone_in=4,
 )  # fmt: skip
 _MEMBER = Member(
     name="c1", in_fleet=True, uid="u1", sealing_key=bytes(32), signing_key=b"s" * 32, generation=4,

@@ -61,7 +61,7 @@ def take_in(
     for app in rendered.apps:
         if app.outcome is AppOutcome.GONE and not _is_news(news, rendered.commit):
             continue
-        updated = _target_after(state.targets.get(app.app), app, revisions.get(app.app))
+        updated = _target_after(state.targets.get(app.app), app, revisions.get(app.app), rendered.commit)
         if updated is not None and updated != state.targets.get(app.app):
             targets[app.app] = updated
     if _is_news(news, rendered.commit):
@@ -150,7 +150,9 @@ def _is_news(news: Mapping[str, Progress], commit: Commit | None) -> bool:
     return commit is None or commit.source in news
 
 
-def _target_after(now: Target | None, app: RenderedApp, revision: RevisionRendered | None) -> Target | None:
+def _target_after(
+    now: Target | None, app: RenderedApp, revision: RevisionRendered | None, commit: Commit | None
+) -> Target | None:
     match app.outcome:
         case AppOutcome.REVISION | AppOutcome.UNCHANGED:
             if revision is None:
@@ -159,10 +161,15 @@ def _target_after(now: Target | None, app: RenderedApp, revision: RevisionRender
                 return now
             if now is None:
                 return Target(source=app.source, revision=revision)
-            return _renewed(replace(now, source=app.source, revision=revision, gone=False), now)
+            return _renewed(replace(now, source=app.source, revision=revision, gone=False, gone_in=0), now)
         case AppOutcome.GONE:
-            return _renewed(replace(now, gone=True), now) if now else None
+            return _gone(now, commit) if now else None
     return now
+
+
+def _gone(now: Target, commit: Commit | None) -> Target:
+    """Gone since the first commit that said so."""
+    return now if now.gone else _renewed(replace(now, gone=True, gone_in=commit.number if commit else 0), now)
 
 
 def _renewed(after: Target, before: Target) -> Target:
@@ -200,7 +207,7 @@ def _vanished(state: FleetState, rendered: CommitRendered) -> dict[str, Target]:
         return {}
     listed = {app.app for app in rendered.apps}
     return {
-        name: _renewed(replace(target, gone=True), target)
+        name: _gone(target, rendered.commit)
         for name, target in state.targets.items()
         if target.source == rendered.commit.source and name not in listed and not target.gone
     }

@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from immutables import Map
 
+from knarr.pipeline.digest import sha256
 from knarr.pipeline.revision import BundleRef, Index, RevisionRendered
 from knarr.rollout.core.guard import GuardSettings
 
@@ -114,6 +115,8 @@ class Member:
 class Target:
     """What is wanted of one app: the newest good revision, the last one let through, and whether it is gone.
 
+    `gone_in`: the number of the commit that has it no more.
+
     `judged_by`, `judged_ms`: of a held target, the strictest guards that have judged it, and when it was first held: it
     stays held although they are loosened or time passes. `waiting`: clusters whose step waits until another app
     renders. `holds_told_ms`: when it was last told which agents hold it by their own budget; `holds_untold`: that has
@@ -124,6 +127,7 @@ class Target:
     revision: RevisionRendered
     released: RevisionRendered | None = None
     gone: bool = False
+    gone_in: int = 0
     held: bool = False
     judged_by: GuardSettings | None = None
     judged_ms: int = 0
@@ -133,8 +137,10 @@ class Target:
 
     @property
     def id(self) -> str:
-        """What an approval of this target names: the revision, or its removal."""
-        return f"remove-{self.revision.revision}" if self.gone else self.revision.revision
+        """What an approval of this target names: the revision, or its removal by just that commit."""
+        if not self.gone:
+            return self.revision.revision
+        return f"remove-{sha256(f'{self.revision.revision} {self.gone_in}'.encode()).hex()}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

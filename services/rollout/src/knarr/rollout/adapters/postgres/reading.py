@@ -105,6 +105,7 @@ def _target(row: asyncpg.Record, revisions: dict[str, RevisionRendered]) -> Targ
         revision=revisions[row["revision"]],
         released=revisions[row["released"]] if row["released"] else None,
         gone=row["gone"],
+        gone_in=row["gone_in"],
         held=row["held"],
         judged_by=GuardSettings.of(row["judged_by"].encode()) if row["judged_by"] else None,
         judged_ms=row["judged_ms"],

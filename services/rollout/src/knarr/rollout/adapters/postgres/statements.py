@@ -20,12 +20,12 @@ ON CONFLICT (digest) DO UPDATE SET body = EXCLUDED.body
 """
 TARGETS = """
 INSERT INTO targets (app, source, revision, released, gone, held, judged_by, judged_ms, waiting, holds_told_ms,
-    holds_untold)
-SELECT a, s, r, l, g, h, j, m, ARRAY(SELECT jsonb_array_elements_text(w)), t, u
+    holds_untold, gone_in)
+SELECT a, s, r, l, g, h, j, m, ARRAY(SELECT jsonb_array_elements_text(w)), t, u, n
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bool[], $6::bool[], $7::jsonb[], $8::bigint[],
-    $9::jsonb[], $10::bigint[], $11::bool[]) AS row (a, s, r, l, g, h, j, m, w, t, u)
+    $9::jsonb[], $10::bigint[], $11::bool[], $12::bigint[]) AS row (a, s, r, l, g, h, j, m, w, t, u, n)
 ON CONFLICT (app) DO UPDATE SET source = EXCLUDED.source, revision = EXCLUDED.revision,
-    released = EXCLUDED.released, gone = EXCLUDED.gone, held = EXCLUDED.held,
+    released = EXCLUDED.released, gone = EXCLUDED.gone, gone_in = EXCLUDED.gone_in, held = EXCLUDED.held,
     judged_by = EXCLUDED.judged_by, judged_ms = EXCLUDED.judged_ms, waiting = EXCLUDED.waiting,
     holds_told_ms = EXCLUDED.holds_told_ms, holds_untold = EXCLUDED.holds_untold
 """

@@ -66,6 +66,7 @@ async def _targets(c: asyncpg.Connection, changes: Changes) -> None:
             [json.dumps(t.waiting) for _, t in kept],
             [t.holds_told_ms for _, t in kept],
             [t.holds_untold for _, t in kept],
+            [t.gone_in for _, t in kept],
         )
     if dropped:
         await c.execute(sql.DROP_TARGETS, dropped)

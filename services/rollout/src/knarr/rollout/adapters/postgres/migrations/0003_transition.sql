@@ -6,6 +6,7 @@ ALTER TABLE members
     ADD COLUMN told_ms bigint NOT NULL DEFAULT 0,
     ADD COLUMN raised_ms bigint NOT NULL DEFAULT 0;
 ALTER TABLE targets
+    ADD COLUMN gone_in bigint NOT NULL DEFAULT 0,
     ADD COLUMN judged_by jsonb,
     ADD COLUMN judged_ms bigint NOT NULL DEFAULT 0,
     ADD COLUMN waiting text[] NOT NULL DEFAULT '{}',
