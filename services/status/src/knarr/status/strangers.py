@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from knarr.pipeline.errors import KnarrError, Rejected
+from knarr.pipeline.names import is_dns_label
 from knarr.service.waiting import end_if_cancelled
 from knarr.status.core.events import unknown_apps_event
 from knarr.status.ports import Message, Overdue, ReportStream, StrangerStore
@@ -25,6 +26,8 @@ _CLUSTERS_AT_ONCE = 20
 # Of one cluster at one look: a second of the broker's time or two.
 _SUBJECTS_AT_ONCE = 2_000
 _SIDE_BY_SIDE = 32
+# Beyond it one purge takes them all, and what the cluster said of known apps with them.
+_MOST_SUBJECTS = 20_000
 Record = Callable[[Sequence[Message]], Awaitable[None]]
 
 
@@ -74,8 +77,14 @@ class Strangers:
             async with turns:
                 await self._stream.purge_report(overdue.cluster, app, overdue.sequence)
 
-        now = unknown[:_SUBJECTS_AT_ONCE]
-        await asyncio.gather(*(purge(app) for app in now))
+        if len(unknown) > _MOST_SUBJECTS or not all(map(is_dns_label, unknown)):
+            # So many, or names that no request can name: all that the cluster said of any app goes, if it was read.
+            if not await self._stream.purge_reports_if_read(overdue.cluster, overdue.sequence):
+                return 0
+            now = unknown
+        else:
+            now = unknown[:_SUBJECTS_AT_ONCE]
+            await asyncio.gather(*(purge(app) for app in now))
         if len(now) == len(unknown):
             told = unknown_apps_event(overdue.cluster, max(len(unknown), overdue.apps), self._clock())
             await self._store.sent_away(overdue, told)

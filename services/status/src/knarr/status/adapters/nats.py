@@ -119,6 +119,15 @@ class BrokerTeller:
         found = await self._broker.subjects_of(REPORTS, report_app_subject(cluster, "*"))
         return frozenset(subject.rpartition(".")[2] for subject in found)
 
+    async def purge_reports_if_read(self, cluster: str, sequence: int) -> bool:
+        """All that the cluster said of any app up to `sequence` goes, once every reader is past it; False: not yet."""
+        with translated(REPORTS):
+            for reader in self._readers:
+                if not await self._is_past(reader, sequence):
+                    return False
+        await self.purge_report(cluster, "*", sequence)
+        return True
+
     async def purge_report(self, cluster: str, app: str, sequence: int) -> None:
         """What the cluster said of the app up to `sequence` goes; a newer word stays."""
         with translated(REPORTS):
