@@ -72,7 +72,7 @@ charts: setup kube helm ## the agent's chart on a real API server (also part of 
 	$(PYTEST) tests/charts
 
 pipeline: setup kube jaeger ## the whole, as real processes (builds Kubernetes and Jaeger on first use)
-	$(PYTEST) $(PARALLEL) tests/pipeline tests/faults
+	$(PYTEST) $(PARALLEL) tests/pipeline tests/faults tests/attacks
 
 test: lint types arch unit it pipeline ## every lane
 
@@ -88,6 +88,10 @@ demo: setup ## the main job, shown on this machine until Ctrl-C [CLUSTERS=real] 
 .PHONY: fuzz
 fuzz: setup ## property tests of every parser of foreign input, with many more examples (bounded)
 	KNARR_FUZZ_EXAMPLES=$(or $(EXAMPLES),3000) $(PYTEST) $(PARALLEL) --timeout 3600 services/renderer/tests/unit/test_hostile_input.py services/fetcher/tests/unit
+
+.PHONY: mutants
+mutants: setup ## put faults into guard, window and approvals, one at a time: which does no test find? (about 10 min)
+	$(PY) tests/mutants.py
 
 .PHONY: bench
 bench: setup ## every measurement, and benchmarks/RESULTS.md (about 12 min)

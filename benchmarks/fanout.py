@@ -18,7 +18,7 @@ from knarr.messaging.streams import BLOBS, COMMITS, REPORTS, REVISIONS
 from knarr.pipeline.report import AppReport, AppState
 from knarr.pipeline.revision import CommitRendered
 
-_FLEET = "apiVersion: knarr.dev/v1\nkind: Fleet\nname: fanout\n"
+_FLEET = "apiVersion: knarr.dev/v1\nkind: Fleet\nname: fanout\nclusters: Enrolled\n"
 _CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n  namespace: default\ndata:\n  value: '{}'\n"
 
 

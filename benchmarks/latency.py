@@ -24,7 +24,7 @@ from knarr.local.kube import KubeCluster, KubeFleet
 
 _COMMITS = 50
 _WARM = 4
-_FLEET = "apiVersion: knarr.dev/v1\nkind: Fleet\nname: latency\n"
+_FLEET = "apiVersion: knarr.dev/v1\nkind: Fleet\nname: latency\nclusters: Enrolled\n"
 _APP = "apiVersion: knarr.dev/v1\nkind: App\nnamespace: default\n"
 _KUSTOMIZATION = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [config.yaml]\n"
 

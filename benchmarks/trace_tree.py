@@ -18,7 +18,9 @@ from fleet_lab import fleet_lab, simulated, until
 from knarr.local.jaeger import JaegerServer
 from knarr.testkit.trace_tree import lines, links, roots
 
-_FLEET: dict[str, str | None] = {"fleet.yaml": "apiVersion: knarr.dev/v1\nkind: Fleet\nname: traced\n"}
+_FLEET: dict[str, str | None] = {
+    "fleet.yaml": "apiVersion: knarr.dev/v1\nkind: Fleet\nname: traced\nclusters: Enrolled\n"
+}
 
 
 def _app(greeting: str) -> dict[str, str | None]:

@@ -18,7 +18,7 @@ from knarr.cli.install.session import Session, UpOptions, installation
 from knarr.local.git import GitRepository
 from knarr.local.kube import KubeCluster
 
-_FLEET = "apiVersion: knarr.dev/v1\nkind: Fleet\nname: home\n"
+_FLEET = "apiVersion: knarr.dev/v1\nkind: Fleet\nname: home\nclusters: Enrolled\n"
 _APP = "apiVersion: knarr.dev/v1\nkind: App\nnamespace: {namespace}\n"
 _numbers = itertools.count(1)
 

@@ -13,9 +13,13 @@ import yaml
 from click.testing import CliRunner
 
 from cli.tests.person import Person, api_of, until
+from knarr.agent.adapters.kubernetes import credentials
 from knarr.agent.settings import from_environment
+from knarr.bundle.budget import Budget
 from knarr.cli.rbac import rbac
 from knarr.local.kube import KubeCluster
+from knarr.testkit.agent_bench import config_map
+from knarr.testkit.kube_bench import kube_bench
 from tests.charts.chart import (
     AGENT_CHART,
     MINIMAL,
@@ -46,6 +50,7 @@ EVERYTHING: dict[str, Any] = {
         "heartbeatSeconds": 30,
         "listenAddress": "[::]",
     },
+    "budget": {"share": 0.1, "atLeast": 5, "windowSeconds": 3600, "holdRemoval": False, "holdProtected": True},
     "tracing": {"endpoint": "http://collector.example:4318", "share": 0.25},
     "rbac": IMPERSONATE,
     "serviceAccount": {"name": "runner", "annotations": {"a": "b"}},
@@ -60,7 +65,13 @@ EVERYTHING: dict[str, Any] = {
     "podLabels": {"team": "platform"},
     "podAnnotations": {"note": "x"},
 }
-VARIANTS = {"minimal": MINIMAL, "everything": EVERYTHING, "no-role": {**MINIMAL, "rbac": {"mode": "none"}}}
+SPACES: dict[str, Any] = {"namespaces": ["default", "kube-public"]}
+VARIANTS = {
+    "minimal": MINIMAL,
+    "everything": EVERYTHING,
+    "namespaces": {**MINIMAL, "rbac": SPACES},
+    "no-role": {**MINIMAL, "rbac": {"mode": "none"}},
+}
 
 
 @pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS)
@@ -108,6 +119,14 @@ def test_the_agent_understands_the_environment_that_it_is_given(helm: Helm, valu
     assert settings.namespace == NAMESPACE
     assert settings.adopt == values.get("agent", {}).get("adopt", False)
     assert dict(settings.labels) == values.get("agent", {}).get("labels", {})
+    given = values.get("budget", {})
+    assert settings.budget == Budget(
+        share=given.get("share", 0.2),
+        at_least=given.get("atLeast", 3),
+        window_seconds=given.get("windowSeconds", 86_400),
+        hold_removal=given.get("holdRemoval", True),
+        hold_protected=given.get("holdProtected", True),
+    )
     mounts = {m["mountPath"] for m in container["volumeMounts"]}
     files = [v for n, v in environment.items() if n.endswith(("_FILE", "_CERTIFICATE"))]
     assert {str(Path(file).parent) for file in files} <= mounts
@@ -125,6 +144,39 @@ def test_least_privilege_is_its_own_state_what_it_watches_and_whom_it_acts_as(he
         {"apiGroups": [""], "resources": ["serviceaccounts"], "resourceNames": ["d"], "verbs": ["impersonate"]}
     ]
     assert [rule["resources"] for rule in roles[NAMESPACE]] == [["secrets"]]
+
+
+ALL = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
+
+
+@pytest.mark.parametrize(
+    ("rbac", "cluster_wide"),
+    [
+        ({}, True),
+        ({"mode": "admin", **SPACES}, True),
+        (SPACES, False),
+        ({"impersonate": IMPERSONATE["impersonate"]}, False),
+        ({"mode": "none"}, False),
+    ],
+)
+def test_it_rules_the_cluster_only_where_nothing_less_is_said(helm: Helm, rbac: Document, cluster_wide: bool) -> None:
+    """Namespaces or accounts that are listed take the place of every right: the default is the least of them."""
+    documents = helm.render({**MINIMAL, "rbac": rbac})
+    bound = {d["roleRef"]["name"] for d in documents if d["kind"] == "ClusterRoleBinding"}
+    rules = [r for d in documents if d["kind"] == "ClusterRole" and d["metadata"]["name"] in bound for r in d["rules"]]
+    assert (ALL in rules) == cluster_wide
+
+
+def test_rights_in_namespaces_are_bound_there_and_nowhere_else(helm: Helm) -> None:
+    extra = [{"apiGroups": ["storage.k8s.io"], "resources": ["storageclasses"], "verbs": ["get", "patch"]}]
+    documents = helm.render({**MINIMAL, "rbac": {**SPACES, "clusterRules": extra}})
+    bindings = [d for d in documents if d["kind"] == "RoleBinding" and d["roleRef"]["name"].endswith("-apps")]
+    assert {d["metadata"]["namespace"] for d in bindings} == {"default", "kube-public"}
+    (whole,) = [d for d in documents if d["kind"] == "ClusterRole" and not d["metadata"]["name"].endswith("-apps")]
+    assert extra[0] in whole["rules"]
+    assert {v for r in whole["rules"] if r != extra[0] for v in r["verbs"]} == {"get", "list", "watch"}
+    with pytest.raises(Refused, match="no place for apps"):
+        helm.render({**MINIMAL, "rbac": {"namespaces": [NAMESPACE]}})
 
 
 def _changed(path: str, value: object) -> Document:
@@ -155,6 +207,16 @@ def _changed(path: str, value: object) -> Document:
         ("rbac.mode", "impersonate"),
         ("rbac.impersonate", [{"namespace": "shop"}]),
         ("rbac.impersonate", [{"namespace": "shop", "serviceAccount": ""}]),
+        ("rbac.mode", "namespaces"),
+        ("rbac.namespaces", ["Shop"]),
+        ("rbac", {"namespaces": ["shop"], "impersonate": [{"namespace": "shop", "serviceAccount": "d"}]}),
+        ("rbac.clusterRules", [{"verbs": ["get"]}]),
+        ("rbac.rules", []),
+        ("budget.share", 1.1),
+        ("budget.atLeast", 0),
+        ("budget.windowSeconds", 0),
+        ("budget.holdRemoval", "no"),
+        ("budget.maxDeletions", 3),
         ("agent.heartbeatSeconds", 0),
         ("agent.requestsAtOnce", "12"),
         ("agent.labels", {"a b": "c"}),
@@ -230,6 +292,30 @@ async def test_an_agent_works_with_the_rights_of_the_chart(helm: Helm, cluster: 
     kubeconfig = await kubeconfig_of(cluster, "whole", person.folder)
     async with person.up(person.options(kubeconfig, f"{cluster.name}=dev", adopt=frozenset({"dev"}))):
         await person.arrives("first", cluster)
+
+
+async def test_an_agent_with_rights_in_namespaces_works_there_and_nowhere_else(
+    helm: Helm, cluster: KubeCluster, tmp_path: Path
+) -> None:
+    """The bounds of a bundle let it out, and its rights do not."""
+    await namespace(cluster, NAMESPACE)
+    for name in ("spaces", "spaces-agent", "elsewhere"):
+        await namespace(cluster, name)
+    rbac = {"namespaces": ["spaces", "spaces-agent"]}
+    for document in helm.render({**MINIMAL, "rbac": rbac}, release="spaces"):
+        status, answer = await apply(cluster, document)
+        assert status in (200, 201), answer
+    given = await credentials(await kubeconfig_of(cluster, "spaces", tmp_path), "")
+    async with kube_bench(cluster, "spaces", configuration=given) as b:
+        outside = config_map("a", "elsewhere")
+        metadata = {"name": "r", "namespace": "spaces"}
+        role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": metadata, "rules": []}
+        b.assign(b.bundle("shop", config_map("a", "spaces"), role, outside))
+        failure = await b.failure("shop", "KNR4011")
+        assert failure.object_id == "/ConfigMap/elsewhere/a"
+        assert await b.hand.get("configmaps", "a") is not None
+        b.assign(b.bundle("shop", config_map("a", "spaces"), role))
+        await b.healthy("shop")
 
 
 _WORKLOAD = """

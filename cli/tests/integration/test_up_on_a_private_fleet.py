@@ -16,7 +16,7 @@ from knarr.pipeline.errors import KnarrError
 
 TOKEN = "a-token-that-nobody-sees"
 FILES: dict[str, str | bytes | None] = {
-    "fleet.yaml": "apiVersion: knarr.dev/v1\nkind: Fleet\n",
+    "fleet.yaml": "apiVersion: knarr.dev/v1\nkind: Fleet\nclusters: Enrolled\n",
     "hello/a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: default}\n",
 }
 

@@ -129,8 +129,8 @@ def test_an_unknown_commit_has_a_number(shop: Path) -> None:
     assert getattr(invoke(diff, "nowhere", "--fleet", shop).exception, "code", "") == "KNR6201"
 
 
-def test_a_fleet_without_cluster_documents_renders_for_any_cluster_that_is_asked_for(tmp_path: Path) -> None:
-    (tmp_path / "fleet.yaml").write_text("apiVersion: knarr.dev/v1\nkind: Fleet\nname: f\n")
+def test_a_fleet_of_enrolled_clusters_renders_for_any_cluster_that_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "fleet.yaml").write_text("apiVersion: knarr.dev/v1\nkind: Fleet\nname: f\nclusters: Enrolled\n")
     (tmp_path / "hello").mkdir()
     configmap = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: h, namespace: default}\n"
     (tmp_path / "hello/h.yaml").write_text(configmap)

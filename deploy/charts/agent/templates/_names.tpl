@@ -39,3 +39,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end -}}
 {{- end }}
+
+{{/* What rbac.mode comes to: the least that the other values ask for. */}}
+{{- define "agent.rbacMode" -}}
+{{- if .Values.rbac.mode }}{{ .Values.rbac.mode }}
+{{- else if .Values.rbac.impersonate }}impersonate
+{{- else if .Values.rbac.namespaces }}namespaces
+{{- else }}admin
+{{- end }}
+{{- end }}

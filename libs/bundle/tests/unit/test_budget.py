@@ -17,6 +17,7 @@ from knarr.bundle.budget import Budget, Excess, Tally, excesses, is_many, lost, 
         (Tally(before=10, after=8, going=2), ()),  # two of ten: fewer than three
         (Tally(before=8, after=6, going=2, gone=2), (Excess.MANY,)),  # and two more of what was ten
         (Tally(before=81, after=66, going=15, gone=19), (Excess.MANY,)),
+        (Tally(before=90, after=80, going=10, gone=10), ()),  # a fifth of the hundred that it had
         (Tally(before=1, after=1, going=0, gone=9), ()),  # nothing goes now
         (Tally(before=91, after=91, going=9, moved=0), ()),
         (Tally(before=2, after=0, going=0), (Excess.EMPTIED,)),  # also where all has moved

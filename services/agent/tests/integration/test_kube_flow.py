@@ -11,7 +11,6 @@ import pytest
 from knarr.agent.adapters.kubernetes import KubernetesCluster, SecretStore, credentials
 from knarr.agent.ports import Store
 from knarr.local.kube import KubeCluster
-from knarr.pipeline.assignment import Approval
 from knarr.pipeline.errors import KnarrError
 from knarr.pipeline.report import AppState
 from knarr.testkit.agent_bench import config_map
@@ -160,7 +159,7 @@ async def test_a_tombstone_removes_when_approved(kube_cluster: KubeCluster, name
         b.assign(tombstones=("shop",))
         await b.report("shop", AppState.HELD)
         assert await b.hand.get("configmaps", "a") is not None
-        b.assign(tombstones=("shop",), approvals=(Approval(app="shop", removal=True),))
+        b.assign(tombstones=("shop",), approvals=(b.assigner.removal("shop"),))
         await b.report("shop", AppState.REMOVED)
         assert await b.hand.get("configmaps", "a") is None
         assert await b.hand.get("/api/v1/namespaces", namespace) is not None

@@ -92,7 +92,7 @@ async def test_a_deletion_that_is_denied_stays_in_the_inventory(kube_cluster: Ku
         assert report.object_count == 11
         await allow(b.hand)
         await until_allowed(b.hand, "guarded")
-        b.assign(b.bundle("shop", *staying[1:]))
+        b.assign(b.bundle("shop", *staying, config_map("another", namespace)))
         await b.healthy()
         assert await b.hand.get("configmaps", "guarded") is None
 
@@ -132,22 +132,10 @@ async def test_an_object_that_moves_between_apps_keeps_its_uid(kube_cluster: Kub
         assert after["metadata"]["uid"] == before["metadata"]["uid"]
         assert after["metadata"]["labels"] == {"knarr.dev/app": "right"}
         # The one that let go is removed whole: what moved away is not touched.
-        b.assign(
-            b.bundle("right", moving, *right), tombstones=("left",), approvals=(Approval(app="left", removal=True),)
-        )
+        b.assign(b.bundle("right", moving, *right), tombstones=("left",), approvals=(b.assigner.removal("left"),))
         await b.hub_state("left", AppState.REMOVED)
         assert await b.hand.get("configmaps", "moving") is not None
         assert await b.hand.get("configmaps", "left0") is None
-
-
-async def test_the_agent_s_own_namespace_is_never_pruned(kube_cluster: KubeCluster, namespace: str) -> None:
-    own = f"{namespace}-agent"
-    async with kube_bench(kube_cluster, namespace) as b:
-        staying = await applied(b, config_map("beside-the-state", own), config_map("goes", namespace))
-        b.assign(b.bundle("shop", *staying))
-        await b.healthy()
-        assert await b.hand.get("configmaps", "goes") is None
-        assert await b.hand.get(f"/api/v1/namespaces/{own}/configmaps", "beside-the-state") is not None
 
 
 async def test_definitions_wait_for_an_approval_of_their_kind(kube_cluster: KubeCluster, namespace: str) -> None:

@@ -97,6 +97,25 @@ async def test_an_object_that_moves_between_apps_is_never_deleted(tmp_path: Path
         assert after["metadata"]["labels"] == {"knarr.dev/app": "right"}
 
 
+@pytest.mark.parametrize("order", [("left", "right"), ("right", "left")])
+async def test_a_move_is_a_transfer_whichever_app_is_looked_at_first(tmp_path: Path, order: tuple[str, str]) -> None:
+    """Whoever comes second to an object holds it as soon as the first lets go: it is nobody's at no moment."""
+    async with bench(tmp_path) as b:
+        moving = [config_map(f"moving{i}", x="1") for i in range(2)]
+        stay = {name: [config_map(f"{name}{i}") for i in range(12)] for name in order}
+        now = {"left": [*moving, *stay["left"]], "right": stay["right"]}
+        b.assign(*(bundle_of(name, *now[name], namespace="shop") for name in order))
+        for name in order:
+            await b.state(name, AppState.HEALTHY)
+        before = [b.get("ConfigMap", m["metadata"]["name"]) for m in moving]
+        then = {"left": stay["left"], "right": [*moving, *stay["right"]]}
+        apps = b.assign(*(bundle_of(name, *then[name], namespace="shop") for name in order))
+        for name in order:
+            await b.state(name, AppState.HEALTHY, apps[name].digest)
+        after = [b.get("ConfigMap", m["metadata"]["name"]) for m in moving]
+        assert [f["metadata"]["uid"] for f in after if f] == [f["metadata"]["uid"] for f in before if f]
+
+
 async def test_a_tombstone_removes_when_approved_and_is_confirmed(tmp_path: Path) -> None:
     async with bench(tmp_path) as b:
         b.assign(bundle_of("shop", config_map("a"), namespace="shop"))
@@ -104,7 +123,7 @@ async def test_a_tombstone_removes_when_approved_and_is_confirmed(tmp_path: Path
         b.assign(tombstones=("shop",))
         await b.state("shop", AppState.HELD)
         assert b.get("ConfigMap", "a") is not None
-        b.assign(tombstones=("shop",), approvals=(Approval(app="shop", removal=True),))
+        b.assign(tombstones=("shop",), approvals=(b.assigner.removal("shop"),))
         await b.state("shop", AppState.REMOVED)
         assert b.get("ConfigMap", "a") is None
         assert b.cluster.objects.get(("", "Namespace", "", "shop")) is not None

@@ -11,7 +11,7 @@ import pytest
 from knarr.agent.core.hooks import Phase, hooks_of
 from knarr.bundle.hooks import is_hook
 from knarr.bundle.packing import Bundle
-from knarr.pipeline.assignment import Approval, DryRun
+from knarr.pipeline.assignment import DryRun
 from knarr.pipeline.report import AppState, PlanReport, StepAction
 from knarr.testkit.agent_bench import Bench, bench, config_map
 from knarr.testkit.agent_hub import MemoryHub, bundle_of
@@ -218,7 +218,7 @@ async def test_a_hook_that_leaves_the_bundle_leaves_the_cluster(tmp_path: Path) 
         await b.state("shop", AppState.HEALTHY, apps["shop"].digest)
         await b.eventually(lambda: find(b, "migrate") is None)
         assert find(b, "notify") is not None
-        b.assign(tombstones=("shop",), approvals=(Approval(app="shop", removal=True),))
+        b.assign(tombstones=("shop",), approvals=(b.assigner.removal("shop"),))
         await b.state("shop", AppState.REMOVED)
         assert find(b, "notify") is None
 

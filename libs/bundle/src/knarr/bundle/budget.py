@@ -11,9 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import TypeVar
 
 from knarr.pipeline.names import object_id, split_object_id
 
+_Id = TypeVar("_Id", bound=str)
 WINDOW_SECONDS = 86_400.0
 _HASHED_KINDS = frozenset({("", "ConfigMap"), ("", "Secret")})
 # kustomize writes ten characters of an alphabet without vowels and look-alikes behind the name.
@@ -111,7 +113,7 @@ def lost(before: Iterable[str], after: Iterable[str], stable: Callable[[str], st
     return gone - kept
 
 
-def within(left: Mapping[str, int], now_ms: int, budget: Budget) -> dict[str, int]:
+def within(left: Mapping[_Id, int], now_ms: int, budget: Budget) -> dict[_Id, int]:
     """Of the ids that left (id → when, Unix milliseconds), those that did so within the window."""
     since = now_ms - int(budget.window_seconds * 1000)
     return {identity: at for identity, at in left.items() if at > since}

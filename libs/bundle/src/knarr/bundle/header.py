@@ -95,7 +95,7 @@ def header_from_json(document: Any) -> Header:
         raise rejected("KNR7008", f"the bundle's header has unknown fields: {', '.join(unknown)}")
     try:
         return Header(**{key: _typed(key, value) for key, value in document.items()})
-    except (TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise rejected("KNR7008", f"the bundle's header cannot be read: {error}") from error
 
 
@@ -126,5 +126,6 @@ def _typed(key: str, value: Any) -> Any:
         case "health_rules":
             return tuple(HealthRule(**v) for v in value)
         case "bounds":
-            return Bounds(**{k: tuple(v) if isinstance(v, list) else v for k, v in value.items()})
+            given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
+            return Bounds(**given)
     return value

@@ -31,12 +31,13 @@ class User:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceGrant:
-    """What one service may publish, and the streams it reads with its own durable consumer."""
+    """What one service may publish, the streams it reads with its own durable consumer, and the words it hears."""
 
     publishes: tuple[str, ...]
     consumes: tuple[str, ...]
     reads: tuple[str, ...] = ()
     purges: tuple[str, ...] = ()
+    hears: tuple[str, ...] = ()
 
 
 SERVICE_GRANTS: dict[str, ServiceGrant] = {
@@ -44,9 +45,10 @@ SERVICE_GRANTS: dict[str, ServiceGrant] = {
         publishes=("commit.>", "source.*", "snapshot.>"),
         consumes=(streams.COMMITS,),
         reads=(streams.COMMITS, streams.SNAPSHOTS, streams.SOURCES),
+        hears=("missing.*",),
     ),
     "renderer": ServiceGrant(
-        publishes=("revision.>", "rendered.*", "blob.>"),
+        publishes=("revision.>", "rendered.*", "blob.>", "missing.*"),
         consumes=(streams.COMMITS, streams.FACTS, streams.REVISIONS),
         reads=(streams.COMMITS, streams.FACTS, streams.SNAPSHOTS, streams.REVISIONS, streams.BLOBS, streams.SOURCES),
     ),
@@ -96,7 +98,7 @@ def service_permissions(name: str) -> dict[str, Any]:
         ]
     publish += [f"$JS.API.DIRECT.GET.{stream}.>" for stream in grant.reads]
     publish += [f"$JS.API.STREAM.PURGE.{stream}" for stream in grant.purges]
-    return {"publish": {"allow": publish}, "subscribe": {"allow": [f"_INBOX_{name}.>", "hint.*"]}}
+    return {"publish": {"allow": publish}, "subscribe": {"allow": [f"_INBOX_{name}.>", "hint.*", *grant.hears]}}
 
 
 def agent_permissions(cluster: str) -> dict[str, Any]:

@@ -18,6 +18,11 @@ def source_subject(source: str) -> str:
     return f"source.{source}"
 
 
+def missing_subject(source: str) -> str:
+    """No message, only a word to the fetcher: something that the source's newest commit names is not stored."""
+    return f"missing.{source}"
+
+
 def facts_subject(cluster: str) -> str:
     """ClusterFacts."""
     return f"facts.{cluster}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
@@ -16,12 +17,14 @@ from knarr.agent.adapters.simulated.store import FolderStore
 from knarr.agent.agent import Agent, Identity
 from knarr.agent.main import load_expressions
 from knarr.agent.start import Trust
+from knarr.bundle.budget import Budget
 from knarr.bundle.packing import Bundle
 from knarr.pipeline.assignment import AssignedApp
 from knarr.pipeline.report import AppState
 from knarr.testkit.agent_hub import EPOCH, Assigner, MemoryHub, assigned
 
 Object = dict[str, Any]
+_BUDGET = Budget()
 SIGNER = SigningKey(b"s" * 32)
 
 
@@ -97,15 +100,24 @@ class Bench:
 
 @asynccontextmanager
 async def bench(
-    folder: Path, hub: MemoryHub | None = None, *, epoch: str = EPOCH, adopt: bool = False, generation: int = 0
+    folder: Path,
+    hub: MemoryHub | None = None,
+    *,
+    epoch: str = EPOCH,
+    adopt: bool = False,
+    generation: int = 0,
+    budget: Budget = _BUDGET,
+    clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[Bench]:
     hub = hub or MemoryHub("c1")
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(SimulatedCluster(folder, ready_after_seconds=0.01))
         store = stack.enter_context(closing(FolderStore(folder / "agent")))
         trust = Trust(epoch=epoch, keys=(bytes(SIGNER.verify_key),))
-        identity = Identity(cluster="c1", trust=trust, adopt=adopt, heartbeat_seconds=0.5)
-        agent = Agent(identity=identity, cluster=cluster, store=store, hub=hub, expressions=load_expressions)
+        identity = Identity(cluster="c1", trust=trust, adopt=adopt, heartbeat_seconds=0.5, budget=budget)
+        agent = Agent(
+            identity=identity, cluster=cluster, store=store, hub=hub, expressions=load_expressions, clock=clock
+        )
         running = asyncio.ensure_future(agent.run())
         try:
             started = asyncio.ensure_future(agent.started.wait())

@@ -162,6 +162,14 @@ class Assigner:
     signer: SigningKey = field(default_factory=lambda: SigningKey(b"s" * 32))
     epoch: str = EPOCH
     generation: int = 0
+    digests: dict[str, bytes] = field(default_factory=dict)
+    removals: dict[str, int] = field(default_factory=dict)
+
+    def removal(self, app: str, **changes: Any) -> Approval:
+        """The approval of a removal that the next assignment asks for, or that an earlier one asked for already."""
+        since = self.removals.get(app, self.generation + 1)
+        approval = Approval(app=app, digest=self.digests.get(app, b""), removal=True, since_generation=since)
+        return replace(approval, **changes)
 
     def signed(
         self,
@@ -176,14 +184,18 @@ class Assigner:
     ) -> bytes:
         """The bytes of the next assignment; `header` replaces fields of its header."""
         self.generation += 1
+        apps, tombstones = tuple(apps), tuple(tombstones)
+        self.digests |= {a.app: a.digest for a in apps}
+        self.removals = {t: self.removals.get(t, self.generation) for t in tombstones}
         values = {"epoch": self.epoch, "cluster": self.cluster, "cluster_uid": self.cluster_uid}
         top = AssignmentHeader(
             **{**values, "generation": self.generation, "body_encoding": BodyEncoding.SEALED_BOX, **header}
         )
         body = AssignmentBody(
-            apps=tuple(apps),
+            apps=apps,
             tombstones=tuple(
-                Tombstone(app=t, since_generation=self.generation, keep_objects=keep_objects) for t in tombstones
+                Tombstone(app=t, since_generation=since, keep_objects=keep_objects)
+                for t, since in self.removals.items()
             ),
             approvals=approvals,
             requires=requires,

@@ -7,13 +7,14 @@ would: verified, opened, newest per cluster.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from nacl.public import PrivateKey
 from nacl.signing import SigningKey
 
 from knarr.bundle.canonical import PROTECTED_KINDS
 from knarr.bundle.sealing import MasterKey
-from knarr.bundle.signing import open_body, verify_assignment
+from knarr.bundle.signing import open_body, sign_sealing_key, verify_assignment
 from knarr.pipeline.assignment import AssignmentBody, AssignmentHeader
 from knarr.pipeline.decision import AppDecision, AppVerdict, Command, CommandHandled, CommandVerb, RolloutDecided
 from knarr.pipeline.digest import sha256
@@ -33,42 +34,10 @@ from knarr.pipeline.snapshot import Commit
 from knarr.rollout.core.state import FleetState
 from knarr.rollout.decide import Rollout, World
 from knarr.rollout.dispatch import Authority
-from knarr.rollout.ports import Store
+from knarr.rollout.ports import Outbox, Revisions, Store
+from knarr.testkit.rollout_streams import MemoryOutbox, MemoryRevisions
 
 EPOCH = "epoch-1"
-
-
-class MemoryOutbox:
-    """Rollout's `Outbox`, kept: newest assignment per cluster, all decisions, all answers."""
-
-    def __init__(self) -> None:
-        self.assignments: dict[str, bytes] = {}
-        self.sent: list[str] = []
-        self.decisions: list[RolloutDecided] = []
-        self.answers: list[CommandHandled] = []
-
-    async def assignment(self, cluster: str, signed: bytes) -> None:
-        self.assignments[cluster] = signed
-        self.sent.append(cluster)
-
-    async def decided(self, decision: RolloutDecided) -> None:
-        self.decisions.append(decision)
-
-    async def handled(self, outcome: CommandHandled) -> None:
-        self.answers.append(outcome)
-
-    async def missing_assignments(self, clusters: list[str]) -> list[str]:
-        return [c for c in clusters if c not in self.assignments]
-
-
-class MemoryRevisions:
-    """Rollout's `Revisions`: the newest per app."""
-
-    def __init__(self) -> None:
-        self.by_app: dict[str, RevisionRendered] = {}
-
-    async def newest(self, app: str) -> RevisionRendered | None:
-        return self.by_app.get(app)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,18 +53,29 @@ class Story:
     apps: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
     keys: dict[str, PrivateKey] = field(default_factory=dict)
     number: int = 0
+    commands: int = 0
+    rendered: CommitRendered | None = None
+    clock: Clock = field(default_factory=lambda: Clock())
+    signing: dict[str, SigningKey] = field(default_factory=dict)
 
-    async def enrol(self, *clusters: str, uid: str = "uid", generation_seen: int = 0) -> None:
+    async def enrol(self, *clusters: str, **said: Any) -> None:
         """The clusters report for the first time (or again)."""
         for name in clusters:
-            key = self.keys.setdefault(name, PrivateKey.generate())
-            report = ClusterReport(
-                cluster=name,
-                cluster_uid=f"{uid}-{name}",
-                sealing_public_key=bytes(key.public_key),
-                generation_seen=generation_seen,
-            )
-            await self.rollout.on_cluster_reports([report])
+            await self.rollout.on_cluster_reports([self.cluster_report(name, **said)])
+
+    def cluster_report(self, name: str, *, uid: str = "uid", **said: Any) -> ClusterReport:
+        """What the agent of the cluster says of itself; `said` replaces parts of it."""
+        key = self.keys.setdefault(name, PrivateKey.generate())
+        signer = self.signing.setdefault(name, SigningKey.generate())
+        whole = f"{uid}-{name}"
+        report = ClusterReport(
+            cluster=name,
+            cluster_uid=whole,
+            sealing_public_key=bytes(key.public_key),
+            signing_public_key=bytes(signer.verify_key),
+            sealing_key_signature=sign_sealing_key(whole, bytes(key.public_key), signer=signer),
+        )
+        return replace(report, **said)
 
     async def commit(
         self,
@@ -107,6 +87,7 @@ class Story:
         source: str = "fleet",
         guards: bytes = b"",
         number: int = 0,
+        fleet_number: int = 0,
         **apps: tuple[tuple[str, ...], tuple[str, ...]] | None,
     ) -> RolloutDecided:
         """A commit that sets the given apps (None: gone from the commit); the others stay as they were.
@@ -147,22 +128,26 @@ class Story:
             for app in self.apps
             if app not in apps and app not in (failed or {})
         ]
-        return await self.rollout.on_rendered(
-            CommitRendered(
-                commit=commit,
-                fleet_commit=commit,
-                apps=tuple(outcomes) if source_read else (),
-                clusters=tuple(FleetCluster(name=c) for c in self.clusters) if fleet_read else (),
-                fleet_read=fleet_read,
-                source_read=source_read,
-                guards_json=guards,
-            )
+        fleet = replace(commit, source="fleet", number=fleet_number or commit.number)
+        self.rendered = CommitRendered(
+            commit=commit,
+            fleet_commit=fleet,
+            apps=tuple(outcomes) if source_read else (),
+            clusters=tuple(FleetCluster(name=c) for c in self.clusters) if fleet_read else (),
+            fleet_read=fleet_read,
+            source_read=source_read,
+            guards_json=guards,
         )
+        decision = await self.rollout.on_rendered(self.rendered)
+        assert decision is not None
+        return decision
 
-    async def report(self, cluster: str, app: str, state: AppState = AppState.HEALTHY) -> None:
-        """The cluster says that it has applied what it was last assigned (or that the app is removed)."""
+    async def report(self, cluster: str, app: str, state: AppState = AppState.HEALTHY, *, holds: bool = False) -> None:
+        """The cluster says that it has applied what it was last assigned (or that the app is removed, or that it holds
+        it by its own budget)."""
         header, body = self.assignment(cluster)
         digest = next((a.digest for a in body.apps if a.app == app), b"")
+        state = AppState.HELD if holds else state
         await self.rollout.on_app_reports(
             [
                 AppReport(
@@ -172,15 +157,32 @@ class Story:
                     digest=digest,
                     generation=header.generation,
                     applied_at_ms=1,
+                    held_digests=(digest,) if holds else (),
                 )
             ]
         )
 
-    async def approve(self, revision: str) -> CommandHandled:
-        """An operator approves."""
-        return await self.rollout.on_command(
-            Command(command_id=f"c{self.number}", verb=CommandVerb.APPROVE, revision=revision, actor="ann")
+    async def approve(self, revision: str, *, evidence: bytes | None = None, command_id: str = "") -> CommandHandled:
+        """An operator approves what was told last of the revision, or what `evidence` names."""
+        shown = [a.evidence for d in self.outbox.decisions for a in d.apps if a.revision == revision and a.evidence]
+        self.commands += 1
+        command = Command(
+            command_id=command_id or f"command-{self.commands}",
+            verb=CommandVerb.APPROVE,
+            revision=revision,
+            evidence=evidence if evidence is not None else shown[-1] if shown else b"",
+            actor="ann",
         )
+        return await self.rollout.on_command(command)
+
+    async def clock_on(self, *, minutes: float) -> None:
+        """Time passes."""
+        self.clock.now_ms += int(minutes * 60_000)
+        await self.rollout.on_time()
+
+    async def later(self, *, hours: float) -> None:
+        """More time passes."""
+        await self.clock_on(minutes=hours * 60)
 
     def assignment(self, cluster: str) -> tuple[AssignmentHeader, AssignmentBody]:
         """The newest assignment, verified and opened as the agent does."""
@@ -207,7 +209,10 @@ def digest_for(app: str, objects: tuple[str, ...]) -> bytes:
 
 
 def revision_of(app: str, commit: Commit, clusters: tuple[str, ...], objects: tuple[str, ...]) -> RevisionRendered:
-    """One variant for all clusters. An object `Kind/name` or `name` (a ConfigMap); `name-<hash8>` has a stable id."""
+    """One variant for all clusters.
+
+    An object is `Kind/name`, or `name` for a ConfigMap; `hook:` before it makes a hook.
+    """
     digest = digest_for(app, objects)
     index = Index(digest=digest, objects=tuple(_indexed(o) for o in objects))
     ref = BundleRef(digest=digest, address=sha256(digest), object_count=len(objects), chunk_count=1, sealed_size=100)
@@ -231,24 +236,36 @@ def keeping(revision: RevisionRendered, before: RevisionRendered | None, failing
 
 
 def _indexed(name: str) -> IndexedObject:
-    kind, _, rest = name.rpartition("/")
+    kind, _, rest = name.removeprefix("hook:").rpartition("/")
     kind = kind or "ConfigMap"
-    stable = rest.rpartition("~")[0]
     return IndexedObject(
         object_id=f"/{kind}/shop/{rest}",
         content_digest=sha256(name.encode()),
         protected=("", kind) in PROTECTED_KINDS,
-        stable_id=f"/{kind}/shop/{stable}" if stable else "",
+        hook=name.startswith("hook:"),
     )
+
+
+@dataclass(slots=True)
+class Clock:
+    """The hub's, in the hands of a test. Unix milliseconds."""
+
+    now_ms: int = 1_700_000_000_000
 
 
 async def start_story(store: Store, clusters: tuple[str, ...], *, enrolled: bool = True) -> Story:
     """A rollout over `store` and a fleet of `clusters`, enrolled unless told otherwise."""
-    signer = SigningKey.generate()
+    signer, clock = SigningKey.generate(), Clock()
     outbox, revisions = MemoryOutbox(), MemoryRevisions()
-    rollout = make_rollout(await store.load(), store, outbox, revisions, signer)
+    rollout = make_rollout(await store.load(), store, outbox, revisions, signer, clock)
     story = Story(
-        rollout=rollout, store=store, outbox=outbox, revisions=revisions, signer=signer, clusters=list(clusters)
+        rollout=rollout,
+        store=store,
+        outbox=outbox,
+        revisions=revisions,
+        signer=signer,
+        clusters=list(clusters),
+        clock=clock,
     )
     if enrolled:
         await story.enrol(*clusters)
@@ -257,20 +274,26 @@ async def start_story(store: Store, clusters: tuple[str, ...], *, enrolled: bool
 
 async def restarted(story: Story) -> Story:
     """The same story after rollout was killed and started again on the same store."""
-    rollout = make_rollout(await story.store.load(), story.store, story.outbox, story.revisions, story.signer)
+    state = await story.store.load()
+    rollout = make_rollout(state, story.store, story.outbox, story.revisions, story.signer, story.clock)
     return replace(story, rollout=rollout)
 
 
 def make_rollout(
-    state: FleetState, store: Store, outbox: MemoryOutbox, revisions: MemoryRevisions, signer: SigningKey
+    state: FleetState,
+    store: Store,
+    outbox: Outbox,
+    revisions: Revisions,
+    signer: SigningKey,
+    clock: Clock,
 ) -> Rollout:
-    """A rollout with a still clock."""
+    """A rollout whose clock stands still unless it is told."""
     world = World(
         store=store,
         outbox=outbox,
         revisions=revisions,
         authority=Authority(epoch=EPOCH, signer=signer, bundle_master=MasterKey(bytes(32))),
-        now_ms=lambda: 1_000,
+        now_ms=lambda: clock.now_ms,
         traceparent=lambda: "",
     )
     return Rollout(state, world)

@@ -42,7 +42,7 @@ def account(record: Record, plan: Plan, performed: Performed, notes: Notes, now:
     """Everything that the results mean for the record. `notes` says how changed objects were found."""
     counts: dict[str, int] = {}
     for result in performed.results:
-        name = "failed" if result.failure else _COUNTED.get(result.step.action, "")
+        name = "failed" if result.failure else "skipped" if result.held else _COUNTED.get(result.step.action, "")
         if name:
             counts[name] = counts.get(name, 0) + 1
         _enter(record, result)
@@ -51,7 +51,7 @@ def account(record: Record, plan: Plan, performed: Performed, notes: Notes, now:
     record.counts = counts
     record.adoptions = _adoptions(record, performed)
     record.failed = tuple(r.failure for r in performed.results if r.failure is not None)
-    record.held = plan.held
+    record.held = plan.held or next((r.held for r in performed.results if r.held is not None), None)
     postponed = [s for s in plan.steps if s.postponed]
     record.deferred = any(not s.content for s in postponed)
     record.waits_for = performed.waits_for or next((s.reason for s in postponed if s.content), "")
@@ -81,19 +81,13 @@ def fights(record: Record, now: float) -> tuple[Failure, ...]:
     )
 
 
-def forget_leftovers(record: Record, wanted: set[ObjectId], held_elsewhere: Mapping[ObjectId, object]) -> None:
-    """Objects that moved to another app are no longer ours."""
-    for identity in [i for i in record.entries if i not in wanted and i in held_elsewhere]:
-        del record.entries[identity]
-
-
 def _enter(record: Record, result: Result) -> None:
     step = result.step
     if result.run is not None and step.hook is not None:
         record.hooks[step.hook.key] = result.run
     elif result.gone:
         record.entries.pop(step.ref.id, None)
-    elif result.failure is not None:
+    elif result.failure is not None or result.held is not None:
         return
     elif step.mark:
         record.entries[step.ref.id] = replace(record.entries[step.ref.id], mark=step.mark)
@@ -105,7 +99,7 @@ def _enter(record: Record, result: Result) -> None:
 
 def _note_drift(record: Record, result: Result, notes: Notes, now: float) -> None:
     step = result.step
-    if step.manifest is None or result.failure is not None:
+    if step.manifest is None or result.failure is not None or result.held is not None:
         return
     if step.left_alone and step.ref.id in notes:
         found = ledger_entry(step.ref.id, step.manifest, notes[step.ref.id], now=now, healed=False)

@@ -21,6 +21,9 @@ from knarr.agent.receive import Opened, Receiver
 from knarr.agent.reconcile import Parts, Reconciler
 from knarr.agent.start import Memory, Trust, remember
 from knarr.agent.tell import Teller
+from knarr.bundle.budget import Budget
+from knarr.bundle.signing import sign_sealing_key
+from knarr.pipeline.digest import sha256
 from knarr.pipeline.failure import Failure
 from knarr.pipeline.names import AGENT_NAMESPACE
 from knarr.pipeline.report import AppState, ClusterReport
@@ -28,11 +31,13 @@ from knarr.pipeline.state_digest import state_digest
 
 LOG = structlog.get_logger("knarr.agent")
 VERSION = "0.1.0"
+_BUDGET = Budget()
+_HOOKS = b"knarr/hook-runs/v1\0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who this agent is and whom it obeys."""
+    """Who this agent is and whom it obeys. `budget`: the cluster owner's limits on deletions."""
 
     cluster: str
     trust: Trust
@@ -41,6 +46,7 @@ class Identity:
     labels: tuple[tuple[str, str], ...] = ()
     trace_share: float = 1.0
     heartbeat_seconds: float = 60.0
+    budget: Budget = _BUDGET
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,6 +86,7 @@ class Agent:
             await self._about.look()  # so that the first report is whole
             tasks.create_task(self._about.run(), name="about")
             reconciler.obey(memory.intent, restarted=True)
+            await reconciler.tidy()
             tasks.create_task(reconciler.run(), name="reconcile")
             tasks.create_task(self.publisher.run(), name="publish")
             tasks.create_task(self._receiver(memory).run(), name="receive")
@@ -109,6 +116,8 @@ class Agent:
             clock=self.clock,
             judge=Judge(self.expressions),
             own_namespace=self.identity.namespace,
+            hook_secret=sha256(_HOOKS + bytes(memory.signing)),
+            budget=self.identity.budget,
         )
         self.reconciler = Reconciler(parts, tasks, memory.pin, memory.records)
         return self.reconciler
@@ -164,6 +173,9 @@ class Agent:
             capabilities_known=about.capabilities is not None,
             sealing_public_key=bytes(memory.sealing.public_key),
             signing_public_key=bytes(memory.signing.verify_key),
+            sealing_key_signature=sign_sealing_key(
+                memory.pin.cluster_uid, bytes(memory.sealing.public_key), signer=memory.signing
+            ),
             state_digest=state_digest(apps),
             reported_at_ms=int(self.clock() * 1000),
             labels=dict(self.identity.labels),

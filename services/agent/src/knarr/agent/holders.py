@@ -1,6 +1,7 @@
 """Which assigned app holds which object: so that two apps never fight over one, and a move is a transfer.
 
-Known only for apps whose assigned bundle was loaded; until all are, nothing is pruned.
+Known only for apps whose assigned bundle was loaded; until all are, nothing is pruned. Who comes second waits, and
+holds the object from the moment that the first one lets go of it: in between it would be nobody's, and be pruned.
 """
 
 from __future__ import annotations
@@ -15,23 +16,23 @@ class Holders:
 
     def __init__(self) -> None:
         self._holder: dict[ObjectId, AppName] = {}
-        self._held: dict[AppName, tuple[ObjectId, ...]] = {}
+        self._wanted: dict[AppName, frozenset[ObjectId]] = {}
+        self._second: dict[ObjectId, list[AppName]] = {}
 
     def claim(self, app: AppName, ids: Iterable[ObjectId]) -> bool:
         """The app's bundle holds exactly these, but for what another app holds already. Whether it let go of any."""
-        wanted = set(ids)
-        released = set(self._held.get(app, ())) - wanted
-        for identity in released:
-            self._release(app, identity)
+        wanted = frozenset(ids)
+        before, self._wanted[app] = self._wanted.get(app, frozenset()), wanted
+        released = [self._release(app, identity) for identity in before - wanted]
         for identity in wanted:
-            self._holder.setdefault(identity, app)
-        self._held[app] = tuple(i for i in wanted if self._holder[i] == app)
-        return bool(released)
+            if self._holder.setdefault(identity, app) != app and app not in self._second.setdefault(identity, []):
+                self._second[identity].append(app)
+        return any(released)
 
-    def drop(self, app: AppName) -> None:
-        """The app holds nothing any more."""
-        for identity in self._held.pop(app, ()):
-            self._release(app, identity)
+    def drop(self, app: AppName) -> bool:
+        """The app holds nothing any more. Whether it held anything."""
+        released = [self._release(app, identity) for identity in self._wanted.pop(app, frozenset())]
+        return any(released)
 
     def of(self, identity: ObjectId) -> AppName | None:
         """The app that holds the object."""
@@ -41,6 +42,15 @@ class Holders:
         """Those of `ids` that another app holds."""
         return {i: holder for i in ids if (holder := self._holder.get(i)) is not None and holder != app}
 
-    def _release(self, app: AppName, identity: ObjectId) -> None:
-        if self._holder.get(identity) == app:
+    def _release(self, app: AppName, identity: ObjectId) -> bool:
+        """Whether the app held it."""
+        second, held = self._second.get(identity, []), self._holder.get(identity) == app
+        if not held:
+            second[:] = [other for other in second if other != app]
+        elif second:
+            self._holder[identity] = second.pop(0)
+        else:
             del self._holder[identity]
+        if not second:
+            self._second.pop(identity, None)
+        return held

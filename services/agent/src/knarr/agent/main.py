@@ -36,6 +36,7 @@ async def agent_of(settings: AgentSettings) -> AsyncIterator[Agent]:
             labels=settings.labels,
             trace_share=settings.trace_share,
             heartbeat_seconds=settings.heartbeat_seconds,
+            budget=settings.budget,
         )
         yield Agent(identity=identity, cluster=cluster, store=store, hub=hub, expressions=load_expressions)
 

@@ -5,20 +5,25 @@ from __future__ import annotations
 from knarr.agent.core.objects import Ref, ref_of
 from knarr.agent.perform import Performed
 from knarr.agent.ports import Cluster
+from knarr.bundle.bounds import namespace_breach
 from knarr.bundle.packing import Bundle
 
 
 class Namespaces:
     """One per agent; remembers which ones it has seen to exist."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, own_namespace: str) -> None:
         self._cluster = cluster
+        self._own = own_namespace
         self._known: set[str] = set()
 
     async def ensure(self, bundle: Bundle) -> None:
-        """Creates the bundle's default namespace unless it exists or the bundle brings it as an object."""
+        """Creates the bundle's default namespace unless it exists or the bundle brings it as an object.
+
+        None that the app's source may not touch: what lies in it is refused object by object.
+        """
         name = bundle.header.namespace
-        if not name or name in self._known:
+        if not name or name in self._known or namespace_breach(bundle.header.bounds, name, self._own):
             return
         if any(ref_of(o).kind == "Namespace" and ref_of(o).name == name for o in bundle.objects):
             return

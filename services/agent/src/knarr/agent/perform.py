@@ -17,12 +17,12 @@ from knarr.agent.core.hooks import HookRun, Outcome
 from knarr.agent.core.leaving import dotted, json_pointer, leaving
 from knarr.agent.core.objects import Seen, seen_of
 from knarr.agent.core.ownership import migrated
-from knarr.agent.core.plan import Plan, Step, failure
+from knarr.agent.core.plan import NAMESPACE, RECREATED, Plan, Step, failure, not_adopted, too_many
 from knarr.agent.core.takeover import differences, previous_manager
 from knarr.agent.hooks import HookRunner
 from knarr.agent.judge import Judge
 from knarr.agent.ports import As, Cluster
-from knarr.bundle.canonical import PROTECTED_KINDS, Object
+from knarr.bundle.canonical import Object
 from knarr.bundle.header import Header, Takeover
 from knarr.pipeline.errors import KnarrError, failure_of
 from knarr.pipeline.failure import Failure
@@ -35,11 +35,15 @@ Look = Callable[[ObjectId], Seen | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What came of a step. `seen` is the object afterwards; `gone` means that it is known not to exist any more."""
+    """What came of a step. `seen` is the object afterwards; `gone` means that it is known not to exist any more.
+
+    `held`: it was not done, as it would delete more than may go unasked.
+    """
 
     step: Step
     seen: Seen | None = None
     failure: Failure | None = None
+    held: Failure | None = None
     gone: bool = False
     created: bool = False
     adoption: Adoption | None = None
@@ -67,6 +71,7 @@ class Performer:
         """All steps that can be done now. `runs` are the hooks' newest runs."""
         results: list[Result] = []
         failed: set[ObjectId] = set()
+        pardons = _Pardons(plan.room)
         for _, together in groupby(plan.steps, key=_group):
             steps = list(together)
             if steps[0].hook is not None and steps[0].action is not StepAction.UNCHANGED:
@@ -80,10 +85,10 @@ class Performer:
                 return Performed(results=tuple(results), waits_for=waits)
             if steps[0].action is StepAction.PRUNE and failed:
                 return Performed(results=tuple(results), waits_for="deletions wait until everything else is applied")
-            done = await asyncio.gather(*(self._step(step, header, who) for step in steps if step.writes))
+            done = await asyncio.gather(*(self._step(step, header, pardons, who) for step in steps if step.writes))
             results += done
             results += [await self._left_out(s, who) for s in steps if not s.writes]
-            failed |= {r.step.ref.id for r in results if r.failure is not None}
+            failed |= {r.step.ref.id for r in results if r.held or (r.failure and not r.step.beside)}
             if steps[0].action is StepAction.PRUNE and (left := [r for r in done if not r.gone]):
                 return Performed(results=tuple(results), waits_for=_leaving(left))
         return Performed(results=tuple(results))
@@ -98,7 +103,7 @@ class Performer:
                 return f"waits for {step.ref.words}{why}"
         return ""
 
-    async def _step(self, step: Step, header: Header, who: As) -> Result:
+    async def _step(self, step: Step, header: Header, pardons: _Pardons, who: As) -> Result:
         try:
             match step.action:
                 case StepAction.PRUNE:
@@ -110,15 +115,15 @@ class Performer:
                 case _:
                     return await self._apply(step, who)
         except KnarrError as error:
-            if error.code == "KNR4020" and header.recreate and _may_recreate(step):
-                return await self._recreate(step, who)
+            if error.code == "KNR4020" and step.may_recreate:
+                return await self._recreate(step, who) if pardons.take() else Result(step=step, held=too_many(1))
             return Result(step=step, failure=replace(failure_of(error), object_id=step.ref.id))
         except Exception as error:
             LOG.error("a step failed in a way that must not be", object=step.ref.id, exc_info=True)
             return Result(step=step, failure=failure("KNR4090", type(error).__name__, object_id=step.ref.id))
 
     async def _hook(self, step: Step, plan: Plan, header: Header, runs: Mapping[str, HookRun], who: As) -> Result:
-        if step.hook is None or step.failure is not None:
+        if step.hook is None or step.action is not StepAction.HOOK:
             return Result(step=step, failure=step.failure)
         known = runs.get(step.hook.key)
         try:
@@ -156,6 +161,9 @@ class Performer:
 
     async def _create(self, step: Step, header: Header, who: As) -> Result:
         """Never forced: what somebody else made in the meantime is taken over by the app's policy, or left."""
+        if step.ref.of_kind == NAMESPACE and not header.bounds.adopt_namespaces and await self._is_foreign(step, who):
+            refused = not_adopted(step)
+            return Result(step=refused, failure=refused.failure)
         try:
             done = await self._apply(step, who)
         except KnarrError as error:
@@ -167,6 +175,14 @@ class Performer:
                 )
             return await self._adopt(replace(step, action=StepAction.ADOPT, force=True), header, who)
         return done
+
+    async def _is_foreign(self, step: Step, who: As) -> bool:
+        """Whether somebody made the namespace since it was looked for: applying would adopt it without a word."""
+        found = await self._cluster.get(step.ref, metadata_only=True, who=who)
+        if found is None:
+            return False
+        seen = seen_of(found, step.ref.of_kind)
+        return not seen.made_for_apps and not (seen.owner and seen.mark)
 
     async def _adopt(self, step: Step, header: Header, who: As) -> Result:
         assert step.manifest is not None
@@ -214,7 +230,7 @@ class Performer:
         return (*found, *(path for path in differences(live, left) if path not in found))
 
     async def _recreate(self, step: Step, who: As) -> Result:
-        again = replace(step, action=StepAction.RECREATE, reason="an immutable field changed")
+        again = replace(step, action=StepAction.RECREATE, reason=RECREATED)
         try:
             left = await self._cluster.delete(step.ref, uid=step.uid, who=who)
             if left is None:
@@ -236,7 +252,9 @@ def _unfinished(result: Result) -> str:
     """What is waited for because of a hook; empty when it has succeeded."""
     if result.failure is not None:
         return f"hook {result.step.ref.words} failed"
-    if result.run is None or result.run.outcome == Outcome.SUCCEEDED.value:
+    if result.run is None:
+        return f"waits for hook {result.step.ref.words}: {result.step.reason}"
+    if result.run.outcome == Outcome.SUCCEEDED.value:
         return ""
     why = f": {result.run.message}" if result.run.message else ""
     return f"waits for hook {result.step.ref.words}{why}"
@@ -248,10 +266,18 @@ def _leaving(left: list[Result]) -> str:
     return f"waits until {first.step.ref.words} is gone: {why}"
 
 
-def _may_recreate(step: Step) -> bool:
-    """Only what is ours already, and nothing that takes data or other objects with it."""
-    kind = step.ref.of_kind
-    return step.action is StepAction.CONFIGURE and bool(step.uid) and (kind.group, kind.kind) not in PROTECTED_KINDS
+class _Pardons:
+    """How many objects of a plan may still be recreated; None: any number."""
+
+    def __init__(self, room: int | None) -> None:
+        self._left = room
+
+    def take(self) -> bool:
+        """Whether one more may."""
+        if self._left is None:
+            return True
+        self._left -= 1
+        return self._left >= 0
 
 
 _EXISTS = failure("KNR4022", "somebody made it at this moment, and the app's takeover policy is Never")

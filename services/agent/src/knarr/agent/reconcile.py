@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from knarr.agent.account import account, fights, forget_leftovers, intend
+from knarr.agent.account import account, fights, intend
 from knarr.agent.agenda import Agenda
 from knarr.agent.core.budget import kind_of
 from knarr.agent.core.dependencies import circle, waits_for
@@ -25,7 +25,7 @@ from knarr.agent.core.plan import Plan, Situation, make_plan
 from knarr.agent.deliver import Delivery
 from knarr.agent.explain import Explainer, look_again_seconds, makes_pods
 from knarr.agent.holders import Holders
-from knarr.agent.hooks import HookRunner
+from knarr.agent.hooks import HookRunner, Limits
 from knarr.agent.intent import Intent, intent_of
 from knarr.agent.judge import Judge
 from knarr.agent.keeping import Keeper
@@ -42,6 +42,9 @@ from knarr.agent.start import Pin
 from knarr.agent.survey import Survey
 from knarr.agent.tell import Teller
 from knarr.agent.thrift import give_back
+from knarr.agent.window import Window
+from knarr.bundle.bounds import namespace_breach
+from knarr.bundle.budget import Budget
 from knarr.bundle.header import DeletionPolicy, Header
 from knarr.bundle.packing import Bundle
 from knarr.pipeline.assignment import AssignedApp, DryRun, Tombstone
@@ -59,7 +62,7 @@ _UNFINISHED_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the flow is made of."""
+    """What the flow is made of. `hook_secret`: what stamps are made with; `budget`: the cluster owner's limits."""
 
     cluster: Cluster
     keeper: Keeper
@@ -68,6 +71,8 @@ class Parts:
     clock: Callable[[], float]
     judge: Judge
     own_namespace: str
+    hook_secret: bytes
+    budget: Budget
 
 
 class Reconciler:
@@ -83,12 +88,14 @@ class Reconciler:
         self.observer = Observer(parts.cluster, tasks, self._notice, parts.judge)
         self._gatherer = Gatherer(parts.cluster, self.observer, survey := Survey(parts.cluster, parts.clock))
         self._survey = survey
-        self._namespaces = Namespaces(parts.cluster)
-        self._hooks = HookRunner(parts.cluster, parts.clock)
+        self._namespaces = Namespaces(parts.cluster, parts.own_namespace)
+        self._holders = Holders()
+        self._window = Window(budget=parts.budget, records=records, holder=self._holders.of, clock=parts.clock)
+        limits = Limits(secret=parts.hook_secret, held=self._is_held, own_namespace=parts.own_namespace)
+        self._hooks = HookRunner(parts.cluster, parts.clock, limits)
         self._performer = Performer(parts.cluster, self.observer.seen, self._hooks, parts.judge)
         self._explainer = Explainer(parts.cluster, parts.clock)
         self._rehearser = Rehearser(parts.teller.cluster, parts.cluster, parts.loader, self._situate, parts.clock)
-        self._holders = Holders()
         self._unknown: set[AppName] = set()
         self._postponed: set[AppName] = set()
         self._dependents: dict[AppName, set[AppName]] = {}
@@ -115,8 +122,16 @@ class Reconciler:
 
     async def _situate(self, assigned: AssignedApp, bundle: Bundle) -> tuple[Situation, tuple[Failure, ...], As]:
         record = self.records.get(AppName(assigned.app)) or Record(app=AppName(assigned.app))
-        who = _on_behalf(bundle.header)
+        who = self._on_behalf(bundle.header)
         return *await self._situation(record, assigned, bundle, who), who
+
+    async def tidy(self) -> None:
+        """At the start: of removed apps nothing is kept beyond the budget's window."""
+        blank = [r for r in self.records.values() if not r.entries and not r.digest and not self._window.remnant(r)]
+        for record in blank:
+            del self.records[record.app]
+        if blank:
+            await self._parts.keeper.save({APP_PREFIX + record.app: None for record in blank})
 
     def obey(self, intent: Intent, *, restarted: bool = False) -> None:
         """Replaces the intent; only apps that it changes are looked at."""
@@ -125,7 +140,7 @@ class Reconciler:
         for app in set(before.apps) - set(intent.apps) - set(intent.tombstones):
             self._detach(app)
         for app in intent.tombstones:
-            self._holders.drop(app)
+            self._let_go(app)
             self._parts.judge.learn(app, ())
             self.agenda.mark(app)
         self._unknown = set()
@@ -136,7 +151,7 @@ class Reconciler:
     def _expect(self, app: AppName, assigned: AssignedApp, *, restarted: bool) -> None:
         record = self.records.get(app)
         if record is None or record.state is AppState.REMOVED:
-            record = self.records[app] = Record(app=app)
+            record = self.records[app] = Record(app=app, left=record.left if record is not None else {})
         if restarted and record.complete and record.digest == assigned.digest:
             record.loaded = assigned.digest
             self.observer.again(self._parts.judge.learn(app, record.header.health_rules))
@@ -153,13 +168,23 @@ class Reconciler:
         elif record.held is not None or record.deferred:
             self.agenda.mark(app)
 
+    def _let_go(self, app: AppName) -> None:
+        if self._holders.drop(app):
+            self._look_at_refused()
+
+    def _look_at_refused(self) -> None:
+        """Some app let go of objects: who was refused them looks again."""
+        for other in self.records.values():
+            if any(f.code == "KNR4021" for f in other.failures):
+                self.agenda.mark(other.app)
+
     def _detach(self, app: AppName) -> None:
-        self._holders.drop(app)
+        self._let_go(app)
         self._parts.judge.learn(app, ())
         self._parts.teller.forget(app)
         if (record := self.records.get(app)) is not None:
             record.loaded = b""
-            if record.state is AppState.REMOVED:
+            if record.state is AppState.REMOVED and not record.left:
                 del self.records[app]
 
     # --- events ------------------------------------------------------------------
@@ -225,7 +250,7 @@ class Reconciler:
         unread = await self._gatherer.watch({kind_of(i) for i in record.entries})
         if not unread and self._is_settled(record, assigned):
             record.failures = fights(record, self._parts.clock())
-            await self._explain(record, _on_behalf(record.header))
+            await self._explain(record, self._on_behalf(record.header))
             self._tell(record)
             return
         bundle, packed = await self._parts.loader.bundle(assigned)
@@ -235,14 +260,13 @@ class Reconciler:
         if self._is_blocked(record, assigned, bundle.header):
             self._tell(record)
             return
-        who = _on_behalf(bundle.header)
+        who = self._on_behalf(bundle.header)
         await self._namespaces.ensure(bundle)
-        for identity in ids_of(bundle.objects) & record.entries.keys():
-            del record.entries[identity]  # an object that has become a hook
         situation, troubles = await self._situation(record, assigned, bundle, who)
-        plan = make_plan(situation)
-        await self._write_ahead(record, assigned, bundle.header, packed, plan)
-        await self._carry_out(record, plan, who, troubles, wanted={ref_of(o).id for o in bundle.objects})
+        plan, wanted = make_plan(situation), {ref_of(o).id for o in bundle.objects} - ids_of(bundle.objects)
+        kept = self._window.begin(record, plan, wanted)
+        await self._write_ahead(record, assigned, bundle.header, packed, plan, kept=kept)
+        await self._carry_out(record, plan, who, troubles, wanted=wanted)
         if record.hooks and situation.prune_allowed and bundle.header.prune:
             await self._clean_hooks(record, bundle, who)
         await self._explain(record, who)
@@ -261,9 +285,7 @@ class Reconciler:
         released = self._holders.claim(record.app, (ref_of(o).id for o in bundle.objects))
         record.loaded = assigned.digest
         if released:
-            for other in self.records.values():
-                if any(f.code == "KNR4021" for f in other.failures):
-                    self.agenda.mark(other.app)
+            self._look_at_refused()
         if record.app in self._unknown:
             self._unknown.discard(record.app)
             for postponed in self._postponed:
@@ -313,12 +335,16 @@ class Reconciler:
                 approvals=self.intent.approvals,
                 resting=frozenset(i for i, f in record.fights.items() if f.resting(self._parts.clock())),
                 prune_allowed=not (self._unknown or assigned.defer_prune or gathered.unread),
+                budget=self._parts.budget,
+                past=self._window.past(record),
+                origins=self._window.origins(record),
+                renamed=record.renamed,
             ),
             tuple(failure_of(e) for e in gathered.unread.values()),
         )
 
     async def _write_ahead(
-        self, record: Record, assigned: AssignedApp, header: Header, packed: bytes | None, plan: Plan
+        self, record: Record, assigned: AssignedApp, header: Header, packed: bytes | None, plan: Plan, *, kept: bool
     ) -> None:
         changed = record.digest != assigned.digest
         old = record.digest
@@ -327,7 +353,7 @@ class Reconciler:
             record.changed_ms, record.traceparent = int(self._parts.clock() * 1000), self.intent.traceparent
             record.complete, record.attempts, record.unhealthy_ms = False, 0, 0
         record.header = header
-        if not intend(record, plan) and not changed:
+        if not intend(record, plan) and not changed and not kept:
             return
         writes: dict[str, bytes | None] = {APP_PREFIX + record.app: record_to_bytes(record)}
         if packed is not None:
@@ -345,20 +371,23 @@ class Reconciler:
             if result.seen is not None:
                 self.observer.put(result.step.ref.id, result.seen)
         before = dict(record.entries)
-        forget_leftovers(record, wanted, self._holders.others(record.app, record.entries))
+        elsewhere = self._holders.others(record.app, record.entries)
+        self._window.let_go(record, elsewhere.keys() - wanted)
         account(record, plan, performed, self._notes, now)
         for result in performed.results:
             self._notes.pop(result.step.ref.id, None)
         if self._namespaces.lost(record.header.namespace, performed):
             self.agenda.at(record.app, now + _RETRYABLE_PAUSE[0])
         self._conclude(record, plan, troubles, now)
+        others = self._window.settle(record, plan, performed)
         if record.entries != before or not plan.is_empty or record.complete:
-            await self._parts.keeper.save({APP_PREFIX + record.app: record_to_bytes(record)})
+            changed = {r.app: r for r in (record, *others)}
+            await self._parts.keeper.save({APP_PREFIX + app: record_to_bytes(r) for app, r in changed.items()})
 
     async def _clean_hooks(self, record: Record, bundle: Bundle, who: As) -> None:
         """After their outcome is kept: else a kill in between would run them again."""
         present = {ref_of(o).id for o in bundle.objects}
-        left = await self._hooks.cleaned(record.hooks, ids_of(bundle.objects), present, who)
+        left = await self._hooks.cleaned(record.app, record.hooks, ids_of(bundle.objects), present, who)
         if left != record.hooks:
             record.hooks = left
             await self._parts.keeper.save({APP_PREFIX + record.app: record_to_bytes(record)})
@@ -396,19 +425,23 @@ class Reconciler:
         record.generation, record.traceparent = self.intent.generation, self.intent.traceparent
         keep = tombstone.keep_objects or record.header.deletion is DeletionPolicy.ORPHAN
         if record.entries and not keep:
-            await self._prune_all(record)
+            await self._prune_all(record, tombstone)
             if record.entries:
                 self._tell(record)
                 return
         if not keep:
-            record.hooks = await self._hooks.cleaned(record.hooks, (), (), _on_behalf(record.header))
+            who = self._on_behalf(record.header)
+            record.hooks = await self._hooks.cleaned(record.app, record.hooks, (), (), who)
         bundle = BUNDLE_PREFIX + record.digest.hex()
-        await self._parts.keeper.save({APP_PREFIX + app: None, **({bundle: None} if record.digest else {})})
-        self.records[app] = gone = Record(app=app, generation=self.intent.generation, traceparent=record.traceparent)
+        gone = Record(app=app, generation=self.intent.generation, traceparent=record.traceparent)
+        gone.left = self._window.remnant(record)
+        kept = record_to_bytes(gone) if gone.left else None
+        await self._parts.keeper.save({APP_PREFIX + app: kept, **({bundle: None} if record.digest else {})})
+        self.records[app] = gone
         self._parts.teller.removed(gone)
 
-    async def _prune_all(self, record: Record) -> None:
-        who = _on_behalf(record.header)
+    async def _prune_all(self, record: Record, tombstone: Tombstone) -> None:
+        who = self._on_behalf(record.header)
         gathered = await self._gatherer.gather(record, record.header, (), who)
         situation = Situation(
             app=record.app,
@@ -422,9 +455,16 @@ class Reconciler:
             approvals=self.intent.approvals,
             prune_allowed=not (self._unknown or gathered.unread),
             removal=True,
+            since=tombstone.since_generation,
+            budget=self._parts.budget,
+            past=self._window.past(record),
+            origins=self._window.origins(record),
+            renamed=record.renamed,
         )
-        troubles = tuple(failure_of(e) for e in gathered.unread.values())
-        await self._carry_out(record, make_plan(situation), who, troubles, wanted=set())
+        troubles, plan = tuple(failure_of(e) for e in gathered.unread.values()), make_plan(situation)
+        if self._window.begin(record, plan, ()):
+            await self._parts.keeper.save({APP_PREFIX + record.app: record_to_bytes(record)})
+        await self._carry_out(record, plan, who, troubles, wanted=set())
         if record.held is None and not record.failed and not record.deferred and not record.waits_for:
             record.entries.clear()  # what is left is kept on purpose: skipped with its reason
 
@@ -484,18 +524,26 @@ class Reconciler:
         LOG.info("app not brought forward", app=app, code=error.code, error=error.message, pause=round(pause, 1))
         self._tell(record)
 
+    def _on_behalf(self, header: Header) -> As:
+        """Whose rights the app is applied with: its source's account, else its own, else the agent's."""
+        account = header.bounds.service_account or header.service_account
+        if account is None:
+            return AGENT
+        if not account or not header.namespace:
+            raise rejected("KNR4025", "the app's service account has no name or no namespace")
+        if why := namespace_breach(header.bounds, header.namespace, self._parts.own_namespace):
+            raise rejected("KNR4035", f"its service account lies where it may not be: {why}")
+        return As(namespace=header.namespace, service_account=account)
+
+    def _is_held(self, identity: ObjectId, app: AppName) -> bool:
+        """Whether an inventory has the object, or another app's assigned bundle."""
+        holder = self._holders.of(identity)
+        return holder not in (None, app) or any(identity in r.entries for r in self.records.values())
+
     def _delivery_mark(self, record: Record, assigned: AssignedApp, stage: str) -> None:
         delivery = self._parts.teller.deliveries.get(record.app)
         if delivery is not None and delivery.digest == assigned.digest:
             delivery.mark(stage, self._parts.clock())
-
-
-def _on_behalf(header: Header) -> As:
-    if header.service_account is None:
-        return AGENT
-    if not header.service_account or not header.namespace:
-        raise rejected("KNR4025", "the app's service account has no name or no namespace")
-    return As(namespace=header.namespace, service_account=header.service_account)
 
 
 def _pause(attempts: int, is_retryable: bool) -> float:

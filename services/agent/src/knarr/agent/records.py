@@ -34,7 +34,8 @@ class Record:
 
     `digest` is the bundle that is applied or being applied, `applied` the last one that was applied whole; `loaded`
     (not kept) the assigned digest whose object ids are known. `entries` is the inventory. `reasons` (not kept) is what
-    pods say of workloads that are not ready.
+    pods say of workloads that are not ready. `left` and `recreated` say when objects left the app or were deleted to be
+    created again (see window); `renamed` are entries that came again under another hash suffix.
     """
 
     app: AppName
@@ -65,6 +66,9 @@ class Record:
     attempts: int = 0
     reasons: dict[ObjectId, str] = field(default_factory=dict)
     hooks: dict[str, HookRun] = field(default_factory=dict)
+    left: dict[ObjectId, int] = field(default_factory=dict)
+    recreated: dict[ObjectId, int] = field(default_factory=dict)
+    renamed: frozenset[ObjectId] = frozenset()
 
 
 def record_to_bytes(record: Record) -> bytes:
@@ -85,6 +89,9 @@ def record_to_bytes(record: Record) -> bytes:
         "complete": record.complete,
         "drift": [{f.name: _plain(getattr(d, f.name)) for f in fields(d)} for d in record.drift],
         "hooks": runs_to_json(record.hooks),
+        **({"left": record.left} if record.left else {}),
+        **({"recreated": record.recreated} if record.recreated else {}),
+        **({"renamed": sorted(record.renamed)} if record.renamed else {}),
     }
     return zstandard.ZstdCompressor(level=3).compress(orjson.dumps(document))
 
@@ -108,6 +115,9 @@ def record_from_bytes(data: bytes) -> Record:
             complete=found["complete"],
             drift=tuple(DriftEntry(**{**d, "paths": tuple(d["paths"])}) for d in found["drift"]),
             hooks=runs_from_json(found.get("hooks", {})),
+            left=_times(found.get("left", {})),
+            recreated=_times(found.get("recreated", {})),
+            renamed=frozenset(ObjectId(i) for i in found.get("renamed", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise rejected("KNR4008", f"an app's record cannot be read: {type(error).__name__}") from error
@@ -128,6 +138,10 @@ def decompressed(data: bytes) -> bytes:
     if len(plain) > _MAX_PLAIN:
         raise rejected("KNR4008", "a stored value is larger than the agent ever writes")
     return plain
+
+
+def _times(found: dict[str, int]) -> dict[ObjectId, int]:
+    return {ObjectId(identity): int(at) for identity, at in found.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from knarr.agent.core.objects import Kind, ref_of
-from knarr.agent.core.plan import Plan, Situation, Step, make_plan
+from knarr.agent.core.plan import RECREATED, Plan, Situation, Step, make_plan, too_many
 from knarr.agent.core.takeover import differences
 from knarr.agent.load import Loader
 from knarr.agent.ports import As, Cluster
@@ -78,7 +78,9 @@ class Rehearser:
 
         results = await asyncio.gather(*(tried(step) for step in plan.steps))
         failures = [r.failure for r in results if r.failure is not None]
-        held = (plan.held,) if plan.held is not None else ()
+        again = sum(r.step.action is StepAction.RECREATE for r in results)
+        waits = plan.held or (too_many(again) if plan.room is not None and again > plan.room else None)
+        held = (waits,) if waits is not None else ()
         return self._report(asked, _steps(plan, results), (*held, *troubles, *failures))
 
     async def _try(self, step: Step, coming: _Coming, who: As) -> _Tried:
@@ -90,6 +92,8 @@ class Rehearser:
         except KnarrError as error:
             if coming.mends(error, step):
                 return _Tried(step=step)
+            if error.code == "KNR4020" and step.may_recreate:
+                return _Tried(step=replace(step, action=StepAction.RECREATE, reason=RECREATED))
             return _Tried(step=step, failure=failure_of(error))
         return _Tried(step=step, paths=differences(live, after.found) if live is not None else ())
 

@@ -11,9 +11,13 @@ from typing import Any
 import orjson
 
 from knarr.agent.start import Trust
+from knarr.bundle.budget import Budget
 from knarr.pipeline.errors import rejected
 from knarr.pipeline.names import is_dns_label
 from knarr.service.settings import Reader
+
+_BUDGET = Budget()
+_LONGEST_WINDOW = 366 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,7 @@ class AgentSettings:
     ready_after_seconds: float = 0.05
     requests_at_once: int = 12
     labels: tuple[tuple[str, str], ...] = ()
+    budget: Budget = _BUDGET
 
     def nkey_seed(self) -> str:
         """The secret seed, read anew each time so that a rotated file is taken; empty without a file."""
@@ -75,6 +80,7 @@ def from_environment(environment: Mapping[str, str]) -> AgentSettings:
         ready_after_seconds=read.number("KNARR_SIMULATED_READY_SECONDS", 0.05),
         requests_at_once=read.whole("KNARR_REQUESTS_AT_ONCE", 12),
         labels=_labels(read.words("KNARR_LABELS", ())),
+        budget=_budget(read),
     )
     if settings.simulated_dir and settings.kubeconfig:
         read.mistake("KNARR_SIMULATED_DIR and KNARR_KUBECONFIG exclude each other")
@@ -100,9 +106,28 @@ def from_line(line: str) -> AgentSettings:
             heartbeat_seconds=float(found.get("heartbeat_seconds", 60.0)),
             ready_after_seconds=float(found.get("ready_after_seconds", 0.05)),
             labels=tuple(sorted(found.get("labels", {}).items())),
+            budget=Budget(**found.get("budget", {})),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise rejected("KNR6001", f"a line of the host's configuration is wrong: {error!r}"[:300]) from error
+
+
+def _budget(read: Reader) -> Budget:
+    """The cluster owner's limits on deletions: no setting of the hub loosens them."""
+    found = Budget(
+        share=read.number("KNARR_BUDGET_SHARE", _BUDGET.share),
+        at_least=read.whole("KNARR_BUDGET_AT_LEAST", _BUDGET.at_least),
+        window_seconds=read.number("KNARR_BUDGET_WINDOW_SECONDS", _BUDGET.window_seconds),
+        hold_removal=read.flag("KNARR_BUDGET_HOLD_REMOVAL", _BUDGET.hold_removal),
+        hold_protected=read.flag("KNARR_BUDGET_HOLD_PROTECTED", _BUDGET.hold_protected),
+    )
+    if not 0 <= found.share <= 1:
+        read.mistake("KNARR_BUDGET_SHARE is not between 0 and 1")
+    if found.at_least < 1:
+        read.mistake("KNARR_BUDGET_AT_LEAST is not at least 1")
+    if not 0 < found.window_seconds < _LONGEST_WINDOW:
+        read.mistake(f"KNARR_BUDGET_WINDOW_SECONDS is not between 0 and {_LONGEST_WINDOW:.0f}")
+    return found
 
 
 def _optional(environment: Mapping[str, str], name: str) -> Path | None:

@@ -66,6 +66,14 @@ class FleetFollower:
         followed.follower.wake()
         return True
 
+    def audit(self, name: str) -> None:
+        """Somebody misses what this source has published: see whether it is still stored."""
+        followed = self._others.get(name)
+        if name == self._fleet.source.name:
+            self._fleet.audit()
+        elif followed is not None:
+            followed.follower.audit()
+
     def wake_all(self) -> None:
         """Look at every source now."""
         for name in self.names:

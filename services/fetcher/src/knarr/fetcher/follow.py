@@ -26,6 +26,7 @@ from knarr.pipeline.failure import Failure
 from knarr.service.waiting import end_if_cancelled
 
 LOG = structlog.get_logger("knarr.fetcher")
+_AUDIT_AGAIN_SECONDS = 5.0
 _LOGIN_TROUBLE = ("KNR1004", "KNR1005", "KNR1023", "KNR1025")
 AfterLook = Callable[[Repository, Fetched], Awaitable[Failure | None]]
 
@@ -48,12 +49,18 @@ class Follower:
         self._parts, self._open, self._rhythm, self._after_look = parts, open_repository, rhythm, after_look
         self._wake = asyncio.Event()
         self._failures = 0
-        self._audit_at = 0.0
+        self._audit_at = self._audited_at = 0.0
         self.looked = False
 
     def wake(self) -> None:
         """Look now. Many calls before the look begins make one look."""
         self._wake.set()
+
+    def audit(self) -> None:
+        """Look now whether all that was published is still stored; at most once in some seconds."""
+        if self._parts.now() >= self._audited_at + _AUDIT_AGAIN_SECONDS:
+            self._audit_at = 0.0
+            self.wake()
 
     async def run(self) -> None:
         """Looks for ever."""
@@ -89,6 +96,7 @@ class Follower:
         audit = self._parts.now() >= self._audit_at
         fetched = await fetch(self.source, repository, self._parts, audit=audit)
         if audit:
+            self._audited_at = self._parts.now()
             self._audit_at = self._parts.now() + self._rhythm.audit_seconds
         FETCHES.inc(int(fetched.fetched))
         commit = fetched.snapshot.commit

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 from aiohttp import web
+from nats.aio.msg import Msg
 
 from knarr.fetcher.adapters.broker.log import CommitLog
 from knarr.fetcher.adapters.broker.vault import SnapshotVault
@@ -27,6 +28,7 @@ from knarr.fetcher.resolve import ChartParts, Patience
 from knarr.fetcher.settings import Settings, read_settings
 from knarr.fetcher.snapshot import Parts
 from knarr.messaging.broker import Broker, BrokerSettings
+from knarr.messaging.subjects import missing_subject
 from knarr.service.health import health_routes, serve
 from knarr.service.process import run_service
 
@@ -87,7 +89,11 @@ async def run(settings: Settings) -> None:
         async def look_again() -> None:
             fleet.wake_all()
 
+        async def missed(message: Msg) -> None:
+            fleet.audit(message.subject.partition(".")[2])
+
         broker.on_connected(look_again)
+        await broker.subscribe(missing_subject("*"), missed)
         await fleet.run()
 
 

@@ -5,12 +5,14 @@ Called by the flow for every app of a commit, and by `vet`, `render` and `diff` 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
 
+from knarr.bundle.bounds import UNBOUNDED
 from knarr.bundle.canonical import canonical_json
 from knarr.bundle.header import header_to_json
 from knarr.pipeline.codec import decode, encode
@@ -19,6 +21,7 @@ from knarr.pipeline.errors import KnarrError, Rejected, failure_of
 from knarr.pipeline.failure import Failure
 from knarr.pipeline.names import AppName, ClusterName
 from knarr.pipeline.revision import Index, RolloutOptions, Variant
+from knarr.renderer.core.bounds import app_faults, outside
 from knarr.renderer.core.build import Built, Surroundings, build
 from knarr.renderer.core.discover import FoundApp
 from knarr.renderer.core.documents import App, Cluster
@@ -37,7 +40,8 @@ from knarr.renderer.memory import Remembered
 from knarr.renderer.ports import Bundles, Cache
 from knarr.renderer.raws import Raws
 
-_FORMAT = b"knarr/variant/v1"
+_FORMAT = b"knarr/variant/v2"
+_THREAD_FROM_OBJECTS = 200
 _SUBSTITUTED = ("plain", "kustomize")  # the others take variables as their own inputs
 
 
@@ -100,11 +104,16 @@ class AppRenderer:
         if found.app is None or fleet.view.fleet is None:
             return Finished(failures=found.failures)
         app = found.app
-        matrix = place(app, fleet.index, fleet.view.fleet.groups)
-        policy = tuple(_policy_failure(app, fleet.view))
+        bounds = fleet.view.fleet.bounds_of(found.source)
+        matrix = place(app, fleet.index, fleet.view.fleet.groups, bounds)
+        refused = (*_unbuilt(app), *app_faults(app, bounds.objects))
         if matrix.failures:
-            return Finished(failures=(*matrix.failures, *policy))
-        unmade = [_Unmade(clusters=p.clusters, failures=policy) for p in matrix.placements if policy]
+            return Finished(failures=(*matrix.failures, *refused))
+        unmade = [_Unmade(clusters=p.clusters, failures=refused) for p in matrix.placements if refused]
+        unmade += [
+            _Unmade(clusters=p.clusters, failures=(outside(found.source, p.clusters, p.target.origin),))
+            for p in matrix.outside
+        ]
         made: list[_Made] = []
         for placement in matrix.placements:
             done, wrong = await self._placed(found, app, placement, ground, fleet)
@@ -116,10 +125,10 @@ class AppRenderer:
         return Finished(
             variants=variants,
             indexes=tuple({m.index.digest: m.index for m in made if m.index.digest in digests}.values()),
-            options=options_of(app, fleet.view.fleet, fleet.view.policies),
-            failures=tuple(dict.fromkeys((*policy, *(f for u in unmade for f in u.failures)))),
+            options=options_of(app),
+            failures=tuple(dict.fromkeys((*refused, *(f for u in unmade for f in u.failures)))),
             warnings=tuple(dict.fromkeys(w for m in made for w in m.warnings)),
-            clusters=tuple([c.name for p in matrix.placements for c in p.clusters]),
+            clusters=tuple([c.name for p in (*matrix.placements, *matrix.outside) for c in p.clusters]),
             clusters_known=True,
             failing=tuple(sorted(failing)),
             unmatched=tuple([c.name for c in matrix.unmatched]),
@@ -142,13 +151,14 @@ class AppRenderer:
     ) -> tuple[list[_Made], list[_Unmade]]:
         if spec.failures:
             return [], [_Unmade(clusters=placement.clusters, failures=spec.failures)]
-        raw = await self._raws.raw(spec, ground.contents)
+        raw = await self._raws.raw(spec, ground.contents, (found.source, found.folder))
         if raw.failures:
             return [], [_Unmade(clusters=placement.clusters, failures=raw.failures)]
         if spec.renderer not in _SUBSTITUTED:
             raw = replace(raw, names=frozenset())
         made: list[_Made] = []
         unmade: list[_Unmade] = []
+        bounds = fleet.view.fleet.bounds_of(found.source).objects if fleet.view.fleet else UNBOUNDED
         if forgotten := _forgotten_variables(app, raw, placement):
             unmade.append(_Unmade(clusters=placement.clusters, failures=tuple(forgotten)))
         for clusters, values in _variants(app, raw, placement):
@@ -156,6 +166,7 @@ class AppRenderer:
                 crds={key: fleet.crds[key] for key in raw.kinds if key in fleet.crds},
                 limits=self._limits,
                 kubernetes_version=_minor(clusters[0].kubernetes_version),
+                bounds=bounds,
             )
             try:
                 made.append(await self._variant(found.name, app, spec, raw, clusters, values, around))
@@ -178,7 +189,10 @@ class AppRenderer:
         key = self._variant_key(name, app, spec, values, around)
         built = _from_cache(self._cache.get(key))
         if built is None:
-            built = build(name, app, raw, values, around)
+            if len(raw.found) < _THREAD_FROM_OBJECTS:
+                built = build(name, app, raw, values, around)
+            else:  # one app's many objects must not keep the others' commits waiting
+                built = await asyncio.to_thread(build, name, app, raw, values, around)
             if built.failures:
                 raise _Refused(built.failures)
             self._cache.put(key, _to_cache(built))
@@ -193,7 +207,7 @@ class AppRenderer:
         """Everything that `build` reads."""
         options = {
             "app": name,
-            "header": header_to_json(header_of(name, app)),
+            "header": header_to_json(header_of(name, app, around.bounds)),
             "substitute": app.variables is not None,
             "plaintext": app.allow_plaintext_secrets,
             "unknown": app.allow_unknown_kinds,
@@ -263,10 +277,16 @@ def _forgotten_variables(app: App, raw: Raw, placement: Placement) -> list[Failu
     return [failure("KNR2203", message, origin=app.origin)]
 
 
-def _policy_failure(app: App, view: FleetView) -> list[Failure]:
-    if not app.rollout or app.rollout in view.policies:
-        return []
-    return [failure("KNR2016", f"the fleet has no RolloutPolicy {app.rollout!r}", origin=app.origin)]
+def _unbuilt(app: App) -> list[Failure]:
+    """What would be obeyed by nobody is refused rather than passed over."""
+    return [
+        failure(
+            "KNR2021",
+            f"`{key}` is not built yet: every change goes to all clusters at once; remove it",
+            origin=app.origin,
+        )
+        for key in app.unbuilt
+    ]
 
 
 def _without(variant: Variant, failing: frozenset[ClusterName]) -> Variant | None:

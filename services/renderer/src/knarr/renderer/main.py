@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 
 import nats.errors
 import nats.js.errors
@@ -16,9 +17,9 @@ import structlog
 from knarr.messaging.broker import Broker, BrokerSettings
 from knarr.messaging.consume import Received, Subscription, consume, consume_batches
 from knarr.messaging.streams import BLOBS, COMMITS, FACTS, REVISIONS
-from knarr.pipeline.errors import KnarrError, rejected
+from knarr.pipeline.errors import KnarrError, Retryable, rejected
 from knarr.pipeline.names import FLEET_SOURCE, SourceName
-from knarr.pipeline.revision import ClusterFacts
+from knarr.pipeline.revision import ClusterFacts, CommitRendered
 from knarr.pipeline.snapshot import SnapshotStored
 from knarr.renderer.adapters.cache import FolderCache
 from knarr.renderer.adapters.contents import ContentStore
@@ -31,15 +32,28 @@ from knarr.renderer.adapters.nats_revisions import NatsRevisions
 from knarr.renderer.adapters.nats_snapshots import NatsSnapshots
 from knarr.renderer.adapters.sandbox.box import Sandbox, unconfined_because
 from knarr.renderer.app import AppRenderer
+from knarr.renderer.hands import Hands
 from knarr.renderer.ports import Tool
 from knarr.renderer.raws import Raws
-from knarr.renderer.render import Parts, Renderer
+from knarr.renderer.render import Parts, Renderer, late_sources
 from knarr.renderer.settings import Settings, read_settings
+from knarr.renderer.turns import Turns
 from knarr.service.health import health_server
 from knarr.service.process import run_service
 from knarr.service.waiting import all_of
 
 LOG = structlog.get_logger("knarr.renderer")
+_PATIENCE_SECONDS = 3.0  # for apps of other sources, once a commit's own are done
+_OVERTAKEN = 3
+_COMMITS = Subscription(
+    stream=COMMITS,
+    durable="renderer",
+    filters=("commit.*",),
+    kinds=(SnapshotStored,),
+    service="renderer",
+    stage="render",
+    batch=1,
+)
 
 
 async def run(settings: Settings) -> None:
@@ -74,43 +88,40 @@ async def run(settings: Settings) -> None:
                 apps=AppRenderer(raws, bundles, cache, settings.limits),
                 limits=settings.limits,
                 now_ms=lambda: int(time.time() * 1000),
+                patience_seconds=_PATIENCE_SECONDS,
             )
         )
+        stack.push_async_callback(renderer.close)
         ready = {"broker": lambda: "" if broker.connected else "not connected"}
         await stack.enter_async_context(health_server(settings.listen, ready))
         await _serve(broker, renderer, bundles, settings.check_seconds)
 
 
 async def _serve(broker: Broker, renderer: Renderer, bundles: NatsBundles, check_seconds: float) -> None:
-    turn = asyncio.Lock()
+    turns = Turns()
 
-    async def render(source: SourceName) -> None:
-        async with turn:
+    async def render(source: SourceName, *, commit: bool = False, again: bool = False) -> None:
+        async with turns.of(source, commit=commit) as goes_on:
+            if not goes_on:
+                return
             await bundles.look()
-            await renderer.render(source)
+            rendered = await _newest(renderer, source)
+        late = late_sources(rendered)
+        if late and not again:
+            # Then the commit is closed once more, with what became of those that it did not wait for.
+            await all_of(render(other, again=True) for other in late)
+            await render(source, again=True)
 
     async def commit(received: Received) -> None:
         stored: SnapshotStored = received.value
-        await render(SourceName(stored.commit.source if stored.commit else ""))
+        await render(SourceName(stored.commit.source if stored.commit else ""), commit=True)
 
     async def facts(_received: list[Received]) -> None:
         await render(FLEET_SOURCE)
 
     await all_of(
         (
-            consume(
-                broker,
-                Subscription(
-                    stream=COMMITS,
-                    durable="renderer",
-                    filters=("commit.*",),
-                    kinds=(SnapshotStored,),
-                    service="renderer",
-                    stage="render",
-                    batch=4,
-                ),
-                commit,
-            ),
+            Hands(partial(consume, broker, _COMMITS)).work(commit),
             consume_batches(
                 broker,
                 Subscription(
@@ -126,6 +137,17 @@ async def _serve(broker: Broker, renderer: Renderer, bundles: NatsBundles, check
             _watch_streams(broker, lambda: render(FLEET_SOURCE), check_seconds),
         )
     )
+
+
+async def _newest(renderer: Renderer, source: SourceName) -> CommitRendered:
+    """What was overtaken is done again from the newest state, a few times at once."""
+    for _ in range(_OVERTAKEN):
+        try:
+            return await renderer.render(source)
+        except Retryable as error:
+            if error.code != "KNR2603":
+                raise
+    return await renderer.render(source)
 
 
 async def _watch_streams(broker: Broker, render_all: Callable[[], Awaitable[None]], check_seconds: float) -> None:

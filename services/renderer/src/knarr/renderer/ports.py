@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,12 +15,17 @@ from knarr.renderer.core.tree import Contents, File, Tree
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """A source at its newest commit. `tree` is None when it could not be read whole; `failures` says why."""
+    """A source at its newest commit. `tree` is None when it could not be read whole; `failures` says why.
+
+    `missing`: a part of the newest commit is not stored. It has been asked for; until it comes this is the commit
+    before, where that is known.
+    """
 
     commit: Commit
     tree: Tree | None
     contents: Contents
     failures: tuple[Failure, ...] = ()
+    missing: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,15 +90,26 @@ class Revisions(Protocol):
         ...
 
 
+def _as_it_is(words: str) -> str:
+    return words
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolJob:
-    """One run of a renderer: files of the source (as laid out), the folder to render, and options as plain JSON."""
+    """One run of a renderer: files of the source (as laid out), the folder to render, and options as plain JSON.
+
+    `source` is whose place it takes; `seconds` what it may take, at most what the limits say. `words` makes what the
+    tool says fit to be shown: nothing else of it may leave.
+    """
 
     renderer: str
     folder: str
     files: tuple[File, ...]
     contents: Contents
     options: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+    seconds: float | None = None
+    words: Callable[[str], str] = _as_it_is
 
 
 class Tool(Protocol):

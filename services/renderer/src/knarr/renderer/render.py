@@ -1,7 +1,8 @@
 """A commit becomes revisions: read, place, render each distinct variant once, publish, close.
 
-One app's failure is its own (I5); every commit ends in one CommitRendered. What is published depends on nothing but
-the newest snapshots and facts (level-triggered): handling a message twice, late or on another replica gives the same.
+One app's failure is its own, and so is one source's slowness (I5); every commit ends in one CommitRendered. What is
+published depends on nothing but the newest snapshots and facts (level-triggered): handling a message twice, late or on
+another replica gives the same.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
@@ -40,7 +42,8 @@ from knarr.renderer.core.revision import (
 from knarr.renderer.core.spec import Ground
 from knarr.renderer.core.survey import Survey
 from knarr.renderer.core.unread import keep_failing, keep_unread
-from knarr.renderer.counters import FAILURES
+from knarr.renderer.counters import FAILURES, TALLY, Tally
+from knarr.renderer.patience import Patience
 from knarr.renderer.ports import Bundles, Facts, FactsRead, Revisions, Snapshot, Snapshots
 from knarr.renderer.raws import Raws
 from knarr.renderer.surveyor import Surveyor
@@ -48,6 +51,7 @@ from knarr.service.waiting import all_of
 
 LOG = structlog.get_logger("knarr.renderer")
 _APPS_AT_ONCE = 16
+_LATE = "KNR2412"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +66,8 @@ class Parts:
     apps: AppRenderer
     limits: Limits
     now_ms: Callable[[], int]
+    # How long a commit waits for apps of other sources when its own are done; None: until they are done, too.
+    patience_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +93,19 @@ class _Commit:
 
 
 class Renderer:
-    """Renders the newest commit of a source. One call at a time."""
+    """Renders the newest commit of a source. One call at a time per source; sources side by side. Close it."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._surveyor = Surveyor(parts.limits)
         self._last: dict[AppName, tuple[bytes, Finished]] = {}
+        self._patience: Patience[Finished] = Patience(parts.patience_seconds)
+        # Of two that read one after the other the second one's moment is nowhere older, so their results have an order.
+        self._reading = asyncio.Lock()
+
+    async def close(self) -> None:
+        """Ends what is still being rendered for commits that did not wait for it."""
+        await self._patience.close()
 
     @property
     def finished(self) -> Mapping[AppName, Finished]:
@@ -102,13 +115,16 @@ class Renderer:
     async def render(self, source: SourceName) -> CommitRendered:
         """Renders what `source` holds now (for the fleet's own source: every app) and closes the commit.
 
-        Raises Retryable when the broker does not answer or no snapshot is there yet; nothing is then concluded.
+        An app of another source that is late fails with KNR2412 here: `late_sources` are to be rendered next. Raises
+        Retryable when the broker does not answer or no snapshot is there yet; nothing is then concluded.
         """
         started = self._parts.now_ms()
-        before = (self._parts.raws.renders, self._parts.raws.hits, self._parts.bundles.stored)
-        commit = await self._read(source)
+        cost = Tally()
+        TALLY.set(cost)
+        async with self._reading:
+            commit = await self._read(source)
         outcomes = await self._render_apps(commit)
-        rendered = self._closing(commit, outcomes, started, before)
+        rendered = self._closing(commit, outcomes, started, cost)
         await self._parts.revisions.close(rendered)
         return rendered
 
@@ -120,6 +136,9 @@ class Renderer:
         for needed in (FLEET_SOURCE, source):
             if needed not in snapshots:
                 raise retryable("KNR2602", f"there is no snapshot of the source {needed!r} yet")
+            found = snapshots[needed]
+            if found.missing and (needed == source or found.tree is None):
+                raise retryable(found.failures[0].code, found.failures[0].message)
         surveyed, fleet = self._surveyor.survey(snapshots, facts, published)
         return _Commit(
             source=source,
@@ -136,13 +155,16 @@ class Renderer:
         # An app that this source held until now may have gone over to another one, whose claim now stands.
         lost = {name for name, r in commit.published.items() if r.commit and r.commit.source == commit.source}
         apps = [a for a in commit.survey.apps.values() if of_all or a.source == commit.source or a.name in lost]
-        room = asyncio.Semaphore(_APPS_AT_ONCE)
+        apps.sort(key=lambda a: a.name)
+        rooms = {a.source: asyncio.Semaphore(_APPS_AT_ONCE) for a in apps}
 
-        async def one(found: FoundApp) -> RenderedApp:
-            async with room:
-                return await self._render_app(found, commit)
+        async def finish(found: FoundApp) -> Finished:
+            async with rooms[found.source]:
+                return await self._finished(found, commit)
 
-        rendered = await all_of(one(found) for found in sorted(apps, key=lambda a: a.name))
+        own = frozenset(a.name for a in apps if a.source == commit.source)
+        finished = await self._patience.results({a.name: partial(finish, a) for a in apps}, own)
+        rendered = await all_of(self._told(found, finished[found.name], commit) for found in apps)
         return [*rendered, *self._gone(commit)]
 
     async def _rendered(self, found: FoundApp, ground: Ground, commit: _Commit) -> Finished:
@@ -156,20 +178,27 @@ class Renderer:
             message = f"{found.name} failed unexpectedly: {type(error).__name__}"
             return Finished(failures=(failure("KNR2590", message, origin=found.folder),))
 
-    async def _render_app(self, found: FoundApp, commit: _Commit) -> RenderedApp:
+    async def _finished(self, found: FoundApp, commit: _Commit) -> Finished:
+        """What the app gives, from memory where nothing that it reads has changed. Tells nobody."""
         ground = commit.survey.grounds[found.source]
         key = self._key(found, commit)
         last = self._last.get(found.name)
         if last is not None and last[0] == key:
-            finished = last[1]
-        else:
-            with TRACER.start_as_current_span("render app") as span:
-                span.set_attribute("knarr.app", found.name)
-                finished = await self._rendered(found, ground, commit)
-                if finished.failures:
-                    span.set_attribute("error.type", finished.failures[0].code)
-            # What failed may depend on what is not there yet: it is looked at again at every commit.
-            self._last[found.name] = (b"" if finished.failures else self._key(found, commit), finished)
+            return last[1]
+        with TRACER.start_as_current_span("render app") as span:
+            span.set_attribute("knarr.app", found.name)
+            finished = await self._rendered(found, ground, commit)
+            if finished.failures:
+                span.set_attribute("error.type", finished.failures[0].code)
+        # What failed may depend on what is not there yet: it is looked at again at every commit.
+        self._last[found.name] = (b"" if finished.failures else self._key(found, commit), finished)
+        return finished
+
+    async def _told(self, found: FoundApp, finished: Finished | None, commit: _Commit) -> RenderedApp:
+        """Publishes what became of the app. None: it is late."""
+        if finished is None:
+            message = f"{found.name} of source {found.source} is still being rendered; it is looked at again at once"
+            finished = Finished(failures=(failure(_LATE, message, origin=found.folder),))
         for code in {f.code for f in finished.failures}:
             FAILURES.labels(code=code).inc()
         if finished.failures and not finished.variants:
@@ -258,9 +287,7 @@ class Renderer:
                 gone.append(RenderedApp(app=name, outcome=AppOutcome.GONE, revision=revision.revision, source=source))
         return gone
 
-    def _closing(
-        self, commit: _Commit, outcomes: list[RenderedApp], started: int, before: tuple[int, int, int]
-    ) -> CommitRendered:
+    def _closing(self, commit: _Commit, outcomes: list[RenderedApp], started: int, cost: Tally) -> CommitRendered:
         view = commit.survey.fleet
         moment = commit.moment(commit.source)
         snapshot = commit.snapshots[commit.source]
@@ -272,12 +299,18 @@ class Renderer:
             clusters=tuple(FleetCluster(name=c.name, labels=dict(c.labels)) for c in view.clusters),
             fleet_read=view.complete,
             source_read=commit.source in commit.survey.grounds,
-            failures=(*_source_failures(commit.source, snapshot), *view.failures, *commit.survey.failures)[:500],
+            failures=(
+                *_source_failures(commit.source, snapshot),
+                *_missing(commit),
+                *view.failures,
+                *view.notices,
+                *commit.survey.failures,
+            )[:500],
             started_at_ms=started,
             ended_at_ms=self._parts.now_ms(),
-            renders=self._parts.raws.renders - before[0],
-            cache_hits=self._parts.raws.hits - before[1],
-            blobs_published=self._parts.bundles.stored - before[2],
+            renders=cost.renders,
+            cache_hits=cost.hits,
+            blobs_published=cost.stored,
             untargeted_clusters=self._untargeted(commit),
             guards_json=view.fleet.guards if view.fleet else b"",
         )
@@ -293,12 +326,24 @@ class Renderer:
         return tuple(sorted(c.name for c in commit.survey.fleet.clusters if c.name not in targeted))
 
 
+def late_sources(rendered: CommitRendered) -> tuple[SourceName, ...]:
+    """The sources whose apps the commit did not wait for."""
+    return tuple(sorted({SourceName(a.source) for a in rendered.apps if a.failure_code == _LATE}))
+
+
 def _rendered(found: FoundApp, outcome: AppOutcome, revision: str) -> RenderedApp:
     return RenderedApp(app=found.name, outcome=outcome, revision=revision, source=found.source)
 
 
 def _clusters_of(revision: RevisionRendered | None) -> tuple[str, ...]:
     return tuple(sorted({c for v in revision.variants for c in v.clusters})) if revision else ()
+
+
+def _missing(commit: _Commit) -> Iterable[Failure]:
+    """Of other sources: what concerns them is said, and stops nobody."""
+    for name, snapshot in sorted(commit.snapshots.items()):
+        if snapshot.missing and name != commit.source:
+            yield from snapshot.failures
 
 
 def _source_failures(source: SourceName, snapshot: Snapshot) -> Iterable[Failure]:

@@ -1,7 +1,7 @@
 """`knarr vet`: every check that the renderer makes, on a laptop or in continuous integration, offline.
 
-The same flow as the service over files of a folder. A fleet without Cluster documents is checked for one imaginary
-cluster, since otherwise nothing would be rendered.
+The same flow as the service over files of a folder. A fleet of enrolled clusters that documents none is checked for one
+imaginary cluster, since otherwise nothing would be rendered.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ from knarr.pipeline.errors import Rejected
 from knarr.pipeline.failure import Failure
 from knarr.pipeline.names import FLEET_SOURCE, AppName, SourceName
 from knarr.pipeline.revision import ClusterFacts
-from knarr.renderer.core.documents import CLUSTERS_FOLDER
+from knarr.renderer.core.documents import Membership
 from knarr.renderer.core.failures import failure
 from knarr.renderer.core.findings import Finding, Severity, sorted_findings
+from knarr.renderer.core.fleet import document_reader, read_fleet
+from knarr.renderer.core.limits import Limits
 from knarr.renderer.offline import Offline, Result
 from knarr.renderer.ports import FactsRead, Snapshot
 
@@ -25,12 +27,17 @@ UNCHECKED_CODE = "KNR2410"  # a chart of a repository, where nothing is fetched
 async def rendered_offline(
     renderer: Offline, snapshots: Mapping[SourceName, Snapshot], imaginary: str = IMAGINARY_CLUSTER
 ) -> Result:
-    """Renders what the snapshots hold; where the fleet names no cluster, for one with the name `imaginary`."""
-    tree = snapshots[FLEET_SOURCE].tree
-    facts = FactsRead()
-    if tree is not None and not tree.is_folder(CLUSTERS_FOLDER):
-        facts = FactsRead(facts=(ClusterFacts(cluster=imaginary),))
-    return await renderer.render(snapshots, facts)
+    """Renders what the snapshots hold; where members are who enrolls, as if a cluster named `imaginary` had."""
+    facts = (ClusterFacts(cluster=imaginary),) if _may_have_enrolled(snapshots[FLEET_SOURCE], imaginary) else ()
+    return await renderer.render(snapshots, FactsRead(facts=facts))
+
+
+def _may_have_enrolled(snapshot: Snapshot, name: str) -> bool:
+    if snapshot.tree is None:
+        return False
+    view = read_fleet(snapshot.tree, document_reader(snapshot.contents, Limits()), ())
+    enrolled = view.fleet is not None and view.fleet.membership is Membership.ENROLLED
+    return enrolled and (not view.clusters or name != IMAGINARY_CLUSTER)
 
 
 async def vet(renderer: Offline, snapshots: Mapping[SourceName, Snapshot]) -> tuple[Finding, ...]:

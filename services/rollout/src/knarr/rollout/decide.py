@@ -1,8 +1,9 @@
-"""The flow of rollout: something was rendered, reported or commanded → decide → store → publish.
+"""The flow of rollout: something happened → `transition` → store → publish.
 
-The state in memory is the store's: when a transaction fails, it is read again before anything else is decided.
-Publishing follows from the store's outbox, so that a crash between the two is mended by the next start. One lock:
-decisions are made one after the other.
+One lock: events are taken one after the other. The state in memory is the store's: after any exception it is read again
+before anything else is decided. Publishing follows from the store's outbox, so that neither a crash nor a broker that
+does not answer loses or doubles anything: what was stored goes out, then or later, and is answered for as it was
+stored.
 """
 
 from __future__ import annotations
@@ -14,25 +15,17 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from knarr.bundle.sealing import content_key
-from knarr.pipeline.assignment import DryRun
-from knarr.pipeline.decision import AppDecision, AppVerdict, Command, CommandHandled, CommandVerb, RolloutDecided
-from knarr.pipeline.errors import KnarrError, failure_of, rejected
-from knarr.pipeline.failure import Failure
+from knarr.pipeline.decision import Command, CommandHandled, CommandVerb, RolloutDecided
+from knarr.pipeline.errors import Retryable
 from knarr.pipeline.report import AppReport, ClusterReport
 from knarr.pipeline.revision import AppOutcome, CommitRendered, RevisionRendered
-from knarr.pipeline.snapshot import Commit
 from knarr.rollout import metrics
-from knarr.rollout.core.assignment import assigned_app, fetch_spread_seconds
-from knarr.rollout.core.decision import Decision, decide, target_id
-from knarr.rollout.core.enrolment import Standing, hear
-from knarr.rollout.core.guard import GuardSettings
-from knarr.rollout.core.intake import fails, take_in
-from knarr.rollout.core.moves import wanted_refs
+from knarr.rollout.core.changes import Changes, OutgoingAssignment
+from knarr.rollout.core.events import AppsReported, ClustersReported, Commanded, Event, Rendered, TimePassed
 from knarr.rollout.core.state import FleetState
+from knarr.rollout.core.transition import transition
 from knarr.rollout.dispatch import Authority, Dispatcher
-from knarr.rollout.ledger import Ledger, new_bytes
-from knarr.rollout.ports import Approved, Changes, Outbox, OutgoingAssignment, Revisions, Store
+from knarr.rollout.ports import Outbox, Revisions, Store
 
 LOG = structlog.get_logger("knarr.rollout")
 
@@ -50,249 +43,124 @@ class World:
 
 
 class Rollout:
-    """The single writer of intent."""
+    """The single writer of intent. `state` is only read outside; `unpublished` is set while something has to go out."""
 
     def __init__(self, state: FleetState, world: World) -> None:
-        self._state = state
-        self._world = world
+        self.world = world
+        self.state = replace(state, epoch=world.authority.epoch)
         self._dispatcher = Dispatcher(world.store, world.outbox, world.authority)
-        self._guards = GuardSettings()
         self._lock = asyncio.Lock()
         self._stale = False
+        self.unpublished = asyncio.Event()
 
     # --- what happens ---------------------------------------------------------
 
-    async def on_rendered(self, rendered: CommitRendered) -> RolloutDecided:
-        """A commit is rendered: decide once, send each cluster at most one assignment."""
+    async def on_rendered(self, rendered: CommitRendered) -> RolloutDecided | None:
+        """A commit is rendered: decide once, send each cluster at most one assignment. None when it came twice."""
         async with self._deciding():
             with metrics.SECONDS.time():
-                return await self._decide_rendered(rendered)
+                named = await self._revisions_named(rendered)
+                trace = self.world.traceparent()
+                changes = await self._happened(Rendered(rendered=rendered, revisions=named, traceparent=trace))
+        return changes.decisions[-1] if changes.decisions else None
 
     async def on_cluster_reports(self, reports: Iterable[ClusterReport]) -> None:
-        """Clusters say who they are. First reports bring them everything that the fleet wants there."""
+        """Clusters say who they are."""
         async with self._deciding():
-            ledger = Ledger(self._state)
-            for report in reports:
-                heard = hear(self._state.members.get(report.cluster), report, epoch=self._world.authority.epoch)
-                match heard.standing:
-                    case Standing.STRANGER | Standing.OTHER_EPOCH:
-                        metrics.REFUSED.labels(standing=heard.standing.value).inc()
-                        LOG.warning("cluster refused", cluster=report.cluster, standing=heard.standing.value)
-                    case Standing.ENROLLED | Standing.AHEAD:
-                        ledger.note_member(heard.member)
-                    case Standing.KNOWN:
-                        pass
-            if ledger.changes.members:
-                await self._welcome(ledger)
+            trace = self.world.traceparent()
+            await self._happened(ClustersReported(reports=tuple(reports), traceparent=trace))
 
     async def on_app_reports(self, reports: Iterable[AppReport]) -> None:
-        """Forgets baselines and tombstones that the clusters have confirmed."""
+        """Clusters say how apps are."""
         async with self._deciding():
-            ledger = Ledger(self._state)
-            for report in reports:
-                ledger.confirm(report)
-            if not ledger.changes.empty():
-                await self._commit(ledger.changes)
+            await self._happened(AppsReported(reports=tuple(reports)))
 
     async def on_command(self, command: Command) -> CommandHandled:
-        """An operator asks. Refusals are answers, with a number."""
-        outcome = CommandHandled(command_id=command.command_id, accepted=True, handled_at_ms=self._world.now_ms())
+        """An operator asks; asked again, the answer is the same."""
         async with self._deciding():
-            try:
-                await self._obey(command)
-            except KnarrError as error:
-                outcome = replace(outcome, accepted=False, failure=failure_of(error))
-        await self._world.outbox.handled(outcome)
-        return outcome
+            answer = await self.world.store.answer(command.command_id)
+            if answer is not None:
+                await self.world.outbox.handled(answer)
+                return answer
+            revision = None
+            if command.verb is CommandVerb.PLAN and command.revision:
+                revision = await self.world.store.revision(command.revision)
+            trace = self.world.traceparent()
+            changes = await self._happened(Commanded(command=command, revision=revision, traceparent=trace))
+            return changes.answers[-1]
+
+    async def on_time(self) -> None:
+        """It got later."""
+        async with self._deciding():
+            await self._happened(TimePassed())
 
     async def publish_what_is_missing(self) -> int:
         """Publishes again what the store holds as unpublished or the stream has lost; how many assignments."""
         async with self._deciding():
-            outgoing, decisions = await self._world.store.unpublished()
-            lost = await self._world.outbox.missing_assignments(sorted(self._clusters_with_content()))
-            known = {o.cluster for o in outgoing}
-            outgoing += [OutgoingAssignment(cluster=c) for c in lost if c not in known]
-            await self._dispatcher.publish(self._state, outgoing, decisions)
-            return len(outgoing)
+            waiting = await self.world.store.unpublished()
+            lost = await self.world.outbox.missing_assignments(sorted(self._clusters_with_content()))
+            known = {o.cluster for o in waiting.outgoing}
+            again = tuple(OutgoingAssignment(cluster=c) for c in lost if c not in known)
+            found = replace(waiting, outgoing=(*waiting.outgoing, *again))
+            await self._dispatcher.publish(self.state, found)
+            self.unpublished.clear()
+            return len(found.outgoing)
 
     # --- deciding ---------------------------------------------------------------
 
     @contextlib.asynccontextmanager
     async def _deciding(self) -> AsyncIterator[None]:
         async with self._lock:
-            if self._stale:
-                self._state = await self._world.store.load()
-                self._stale = False
-            yield
+            try:
+                if self._stale:
+                    self.state = replace(await self.world.store.load(), epoch=self.world.authority.epoch)
+                    self._stale = False
+                yield
+            except BaseException:
+                self._stale = True
+                raise
 
-    async def _commit(self, changes: Changes) -> None:
+    async def _happened(self, event: Event) -> Changes:
+        outcome = transition(self.state, event, self.world.now_ms())
+        if outcome.changes.nothing:
+            return outcome.changes
+        await self.world.store.commit(outcome.changes)
+        self.state = outcome.state
+        if outcome.changes.outgoing or outcome.changes.decisions or outcome.changes.answers:
+            await self._publish()
+        for decision in outcome.changes.decisions:
+            metrics.note_decision(decision, held=sum(t.held for t in self.state.targets.values()))
+        return outcome.changes
+
+    async def _publish(self) -> None:
+        """What was stored is decided, whatever the broker says now; what does not go out is published again soon."""
         try:
-            await self._world.store.commit(changes)
-        except BaseException:
-            self._stale = True
-            raise
-
-    async def _decide_rendered(self, rendered: CommitRendered) -> RolloutDecided:
-        found = await self._revisions_named(rendered)
-        if rendered.guards_json:
-            self._guards = GuardSettings.of(rendered.guards_json)
-        intake = take_in(self._state, rendered, found)
-        ledger = Ledger(self._state)
-        ledger.take_in(intake, found)
-        decision = decide(self._state, intake.apps, self._guards)
-        return await self._settle(
-            ledger,
-            decision,
-            RolloutDecided(
-                commit=rendered.commit,
-                fleet_commit=rendered.fleet_commit,
-                detached_clusters=intake.detached,
-                failures=rendered.failures,
-                apps=_failed(rendered),
-            ),
-        )
-
-    async def _settle(self, ledger: Ledger, decision: Decision, told: RolloutDecided) -> RolloutDecided:
-        """Takes a decision into the state, stores it all in one transaction, publishes."""
-        ledger.apply(decision)
-        trace = self._world.traceparent()
-        spread = fetch_spread_seconds(new_bytes(decision.sends))
-        members = sorted((m for m in self._state.members.values() if m.in_fleet), key=lambda m: m.name)
-        ledger.changes.decision = replace(
-            told,
-            epoch=self._world.authority.epoch,
-            apps=(*told.apps, *decision.apps),
-            assignments=ledger.next_generations(traceparent=trace, spread_seconds=spread),
-            decided_at_ms=self._world.now_ms(),
-            traceparent=trace,
-            unenrolled_clusters=tuple(m.name for m in members if not m.enrolled),
-            clusters=tuple(m.name for m in members),
-        )
-        await self._commit(ledger.changes)
-        outgoing, decisions = await self._world.store.unpublished()
-        await self._dispatcher.publish(self._state, outgoing, decisions)
-        metrics.note_decision(ledger.changes.decision, held=sum(t.held for t in self._state.targets.values()))
-        return decisions[-1] if decisions else ledger.changes.decision
+            await self._dispatcher.publish(self.state, await self.world.store.unpublished())
+        except Retryable as error:
+            if error.code in _NOT_OURS:
+                raise
+            self.unpublished.set()
+            LOG.warning("decided and stored; will be published again", code=error.code, error=error.message)
 
     async def _revisions_named(self, rendered: CommitRendered) -> dict[str, RevisionRendered]:
         found: dict[str, RevisionRendered] = {}
         for app in rendered.apps:
             if app.outcome not in (AppOutcome.REVISION, AppOutcome.UNCHANGED) or not app.revision:
                 continue
-            now = self._state.targets.get(app.app)
+            now = self.state.targets.get(app.app)
             if now is not None and now.revision.revision == app.revision and not now.gone:
                 continue
-            newest = await self._world.revisions.newest(app.app)
+            newest = await self.world.revisions.newest(app.app)
             if newest is None or newest.revision != app.revision:
                 # Overwritten by a newer commit, whose CommitRendered follows; or an older one that the store knows.
-                newest = await self._world.store.revision(app.revision)
+                newest = await self.world.store.revision(app.revision)
             if newest is not None:
                 found[app.app] = newest
         return found
 
-    async def _welcome(self, ledger: Ledger) -> None:
-        """Clusters can be sealed for now (again): each gets what the fleet wants there, at a fresh generation."""
-        only = frozenset(ledger.changes.members)
-        already = {c for c in only if any(c in placed for placed in self._state.placements.values())}
-        decision = decide(self._state, tuple(self._state.targets), self._guards, only=only)
-        ledger.touched |= already
-        # A held app stays held as it was told; here only what went out is worth telling.
-        told = tuple(a for a in decision.apps if a.verdict is AppVerdict.ASSIGNED)
-        commit = newest_commit(self._state, tuple(a.app for a in told))
-        if commit is None:
-            ledger.apply(replace(decision, apps=()))
-            ledger.next_generations()
-            await self._commit(ledger.changes)
-            await self._dispatcher.publish(self._state, *await self._world.store.unpublished())
-            return
-        await self._settle(ledger, replace(decision, apps=told), RolloutDecided(commit=commit, fleet_commit=commit))
-
-    # --- commands ---------------------------------------------------------------
-
-    async def _obey(self, command: Command) -> None:
-        match command.verb:
-            case CommandVerb.APPROVE:
-                await self._approve(command)
-            case CommandVerb.PLAN:
-                await self._ask_for_plan(command)
-            case CommandVerb.ADOPT:
-                await self._forget_identity(command.cluster)
-            case CommandVerb.UNSPECIFIED:
-                raise rejected("KNR3031", "the command has no verb that this version knows")
-
-    async def _approve(self, command: Command) -> None:
-        app = next((a for a, t in self._state.targets.items() if target_id(t) == command.revision), None)
-        if app is None:
-            raise rejected("KNR3030", f"no revision {command.revision[:80]!r} is wanted now")
-        placed = self._state.placements.get(app, {})
-        unapproved = [c for c, p in placed.items() if p.revision == command.revision and not p.approved]
-        if not self._state.targets[app].held and not unapproved:
-            raise rejected("KNR3030", f"revision {command.revision} of app {app} is not held")
-        self._state.approvals.add(command.revision)
-        ledger = Ledger(self._state)
-        ledger.changes.approvals = [Approved(revision=command.revision, actor=command.actor, reason=command.reason)]
-        decision = decide(self._state, (app,), self._guards)
-        if not decision.sends:
-            # It was sent already, and agents hold it by their own budget: open that.
-            for cluster in unapproved:
-                ledger.put(app, cluster, replace(placed[cluster], approved=True))
-        revision = self._state.targets[app].revision
-        told = RolloutDecided(commit=revision.commit, fleet_commit=revision.fleet_commit, command_id=command.command_id)
-        await self._settle(ledger, decision, told)
-
-    async def _ask_for_plan(self, command: Command) -> None:
-        target = self._state.targets.get(command.app)
-        member = self._state.members.get(command.cluster)
-        if target is None or member is None or not member.enrolled:
-            raise rejected("KNR3031", f"cluster {command.cluster!r} or app {command.app!r} is not known")
-        revision = target.revision
-        if command.revision:
-            revision = await self._world.store.revision(command.revision) or revision
-        ref = wanted_refs(revision).get(command.cluster)
-        if ref is None or revision.app != command.app:
-            raise rejected("KNR3031", f"the revision has no bundle of app {command.app} for {command.cluster}")
-        key = content_key(self._world.authority.bundle_master, ref.digest)
-        asked = DryRun(
-            request_id=command.command_id,
-            app=assigned_app(command.app, ref, key),
-            asked_at_ms=self._world.now_ms(),
-        )
-        ledger = Ledger(self._state)
-        ledger.touched.add(command.cluster)
-        ledger.next_generations()
-        outgoing, ledger.changes.outgoing = ledger.changes.outgoing, []
-        await self._commit(ledger.changes)
-        await self._dispatcher.send(self._state, outgoing, dry_runs=(asked,))
-
-    async def _forget_identity(self, cluster: str) -> None:
-        member = self._state.members.get(cluster)
-        if member is None:
-            raise rejected("KNR3031", f"cluster {cluster!r} is not known")
-        ledger = Ledger(self._state)
-        ledger.note_member(replace(member, uid="", sealing_key=b""))
-        await self._commit(ledger.changes)
-
     def _clusters_with_content(self) -> set[str]:
-        found = {c for placed in self._state.placements.values() for c in placed}
-        found |= {c for leaving in self._state.removals.values() for c in leaving}
-        return {c for c in found if c in self._state.members and self._state.members[c].enrolled}
+        found = {*self.state.assigned, *self.state.leaving}
+        return {c for c in found if (m := self.state.members.get(c)) is not None and m.enrolled}
 
 
-def newest_commit(state: FleetState, apps: tuple[str, ...]) -> Commit | None:
-    """The newest commit among those that made the apps' revisions; None without an app."""
-    commits = [c for a in apps if (c := state.targets[a].revision.commit) is not None]
-    return max(commits, key=lambda c: c.number, default=None)
-
-
-def _failed(rendered: CommitRendered) -> tuple[AppDecision, ...]:
-    """An app that fails for some clusters only is told twice: here, and with what becomes of the others."""
-    return tuple(
-        AppDecision(
-            app=app.app,
-            verdict=AppVerdict.FAILED,
-            clusters=app.clusters,
-            failures=(Failure(code=app.failure_code),),
-        )
-        for app in rendered.apps
-        if fails(app)
-    )
+_NOT_OURS = frozenset({"KNR3041", "KNR3042"})  # the store, or the lead: this process decides nothing more

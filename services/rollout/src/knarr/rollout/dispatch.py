@@ -1,22 +1,32 @@
-"""From the state to signed assignments in the stream. Publishing twice equals once."""
+"""From the state to signed assignments in the stream. Publishing twice equals once.
+
+An assignment is published over the sequence that this process expects there: one that an older leader sends late cannot
+replace a newer one. What fails for one cluster fails for that cluster.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
+import structlog
 from nacl.signing import SigningKey
 
 from knarr.bundle.sealing import MasterKey, content_key
-from knarr.bundle.signing import sign_assignment
+from knarr.bundle.signing import sign_assignment, verify_assignment
 from knarr.messaging.tracing import TRACER
-from knarr.pipeline.assignment import AssignmentHeader, BodyEncoding, DryRun
-from knarr.pipeline.decision import RolloutDecided
-from knarr.rollout.core.assignment import body_for, placements_by_cluster
+from knarr.pipeline.assignment import AssignmentHeader, BodyEncoding
+from knarr.pipeline.errors import KnarrError, Rejected, retryable
+from knarr.rollout import metrics
+from knarr.rollout.core.assignment import body_for
+from knarr.rollout.core.changes import OutgoingAssignment
 from knarr.rollout.core.state import FleetState
-from knarr.rollout.ports import Outbox, OutgoingAssignment, Store
+from knarr.rollout.ports import Outbox, Outdated, Store, Unpublished
 from knarr.service.waiting import all_of
 
+LOG = structlog.get_logger("knarr.rollout")
 _SIGN_AT_ONCE = 64
+_TRIES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,42 +39,45 @@ class Authority:
 
 
 class Dispatcher:
-    """Signs, seals and publishes."""
+    """Signs, seals and publishes. Knows the sequence of every assignment that it has stored."""
 
     def __init__(self, store: Store, outbox: Outbox, authority: Authority) -> None:
         self._store = store
         self._outbox = outbox
         self._authority = authority
+        self._sequences: dict[str, int] = {}
 
-    async def publish(
-        self, state: FleetState, outgoing: list[OutgoingAssignment], decisions: list[RolloutDecided]
-    ) -> None:
-        """Sends assignments, then decisions, then marks both as published."""
-        if outgoing:
-            await self.send(state, outgoing)
-        for decision in decisions:
-            await self._outbox.decided(decision)
-        if outgoing or decisions:
-            await self._store.mark_published([o.cluster for o in outgoing], [d.number for d in decisions])
+    async def publish(self, state: FleetState, waiting: Unpublished) -> None:
+        """Sends assignments, then decisions and answers, then marks all of them as published."""
+        if waiting.outgoing:
+            await self._send(state, waiting.outgoing)
+        for decision in waiting.decisions:
+            await self._said(self._outbox.decided(decision))
+        for answer in waiting.answers:
+            await self._said(self._outbox.handled(answer))
+        if waiting.outgoing or waiting.decisions or waiting.answers:
+            await self._store.mark_published(waiting)
 
-    async def send(
-        self, state: FleetState, outgoing: list[OutgoingAssignment], dry_runs: tuple[DryRun, ...] = ()
-    ) -> None:
-        """Assignments only. A cluster that has never reported cannot be sealed for, and waits for its report."""
-        by_cluster = placements_by_cluster(state, [o.cluster for o in outgoing])
+    async def _said(self, publishing: Awaitable[None]) -> None:
+        """What the broker will never take must not keep back what follows."""
+        try:
+            await publishing
+        except Rejected as error:
+            metrics.UNSAID.inc()
+            LOG.error("a decision is too much for the broker", code=error.code, error=error.message)
+
+    async def _send(self, state: FleetState, outgoing: tuple[OutgoingAssignment, ...]) -> None:
+        """A cluster that has never reported cannot be sealed for, and waits for its report."""
         with TRACER.start_as_current_span("sign and publish") as span:
             span.set_attribute("knarr.assignments", len(outgoing))
-            able = [out for out in outgoing if state.members[out.cluster].enrolled]
+            able = [out for out in outgoing if out.cluster in state.members and state.members[out.cluster].enrolled]
             for start in range(0, len(able), _SIGN_AT_ONCE):
-                sending = [
-                    self._outbox.assignment(out.cluster, self._signed(state, out, by_cluster[out.cluster], dry_runs))
-                    for out in able[start : start + _SIGN_AT_ONCE]
-                ]
+                signed = [(out, self._signed(state, out)) for out in able[start : start + _SIGN_AT_ONCE]]
+                sending = [self._store_signed(state, out.cluster, data) for out, data in signed if data is not None]
                 await all_of(sending)
 
-    def _signed(
-        self, state: FleetState, out: OutgoingAssignment, apps: list[str], dry_runs: tuple[DryRun, ...]
-    ) -> bytes:
+    def _signed(self, state: FleetState, out: OutgoingAssignment) -> bytes | None:
+        """None when it cannot be sealed for this cluster: that is this cluster's trouble only (I5)."""
         member = state.members[out.cluster]
         header = AssignmentHeader(
             epoch=self._authority.epoch,
@@ -73,13 +86,51 @@ class Dispatcher:
             generation=member.generation,
             body_encoding=BodyEncoding.SEALED_BOX,
         )
-        body = body_for(
-            state,
-            out.cluster,
-            apps,
-            key_of=lambda digest: content_key(self._authority.bundle_master, digest),
-            spread_seconds=out.spread_seconds,
-            traceparent=out.traceparent,
-            dry_runs=dry_runs,
-        )
-        return sign_assignment(header, body, recipient=member.sealing_key, signer=self._authority.signer)
+        body = body_for(state, out, key_of=lambda digest: content_key(self._authority.bundle_master, digest))
+        try:
+            return sign_assignment(header, body, recipient=member.sealing_key, signer=self._authority.signer)
+        except Exception:
+            metrics.UNSEALED.inc()
+            LOG.exception("an assignment cannot be sealed", cluster=out.cluster, code="KNR3024")
+            return None
+
+    async def _store_signed(self, state: FleetState, cluster: str, data: bytes) -> None:
+        expected = self._sequences.get(cluster)
+        for _ in range(_TRIES):
+            if expected is None:
+                expected = await self._sequence_below(cluster, state.members[cluster].generation)
+                if expected is None:
+                    return
+            try:
+                self._sequences[cluster] = await self._outbox.assignment(cluster, data, expect=expected)
+            except Outdated:
+                expected = None
+                continue
+            except Rejected as error:
+                metrics.UNSEALED.inc()
+                LOG.error("an assignment is too large", cluster=cluster, code=error.code)
+            return
+        raise retryable("KNR7011", f"somebody else writes assignments of {cluster} at the same time")
+
+    async def _sequence_below(self, cluster: str, generation: int) -> int | None:
+        """The sequence of what is stored now; None when that is ours and newer, and stays.
+
+        Then another process leads (KNR3042), or this hub was restored from an older copy: its cluster will say so.
+        """
+        stored = await self._outbox.newest_assignment(cluster)
+        if stored is None:
+            return 0
+        data, sequence = stored
+        if self._generation_of(data) <= generation:
+            return sequence
+        await self._store.check_lead()
+        LOG.warning("a newer assignment is stored", cluster=cluster, generation=generation)
+        return None
+
+    def _generation_of(self, data: bytes) -> int:
+        """Of an assignment that we signed; -1 of anything else that lies there."""
+        try:
+            header, _ = verify_assignment(data, trusted=(bytes(self._authority.signer.verify_key),))
+        except KnarrError:
+            return -1
+        return header.generation if header.epoch == self._authority.epoch else -1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import time
@@ -27,9 +28,10 @@ from knarr.rollout.dispatch import Authority
 from knarr.rollout.settings import Settings, read_settings
 from knarr.service.health import health_server
 from knarr.service.process import run_service
-from knarr.service.waiting import all_of
+from knarr.service.waiting import all_of, end_if_cancelled
 
 LOG = structlog.get_logger("knarr.rollout")
+_SOON_SECONDS = 1.0
 
 
 def main() -> int:
@@ -117,10 +119,11 @@ _APPS = Subscription(
 
 async def _rendered(rollout: Rollout, message: Received) -> None:
     decision = await rollout.on_rendered(message.value)
+    if decision is None:
+        return
     LOG.info(
         "commit decided",
         source=decision.commit.source if decision.commit else "",
-        decision=decision.number,
         assignments=len(decision.assignments),
         apps={a.app: a.verdict.value for a in decision.apps},
     )
@@ -148,12 +151,22 @@ def _of_its_subject(message: Received) -> bool:
 
 
 async def _mend(rollout: Rollout, seconds: float) -> None:
-    """Publishes what a crash or a lost stream left unpublished: at the start, and again and again."""
+    """Publishes what a crash, a lost stream or a silent broker left unpublished; tells rollout that it got later."""
     while True:
+        pause = seconds
         try:
             sent = await rollout.publish_what_is_missing()
             if sent:
                 LOG.info("assignments published again", count=sent)
+            await rollout.on_time()
         except Retryable as error:
+            if error.code == "KNR3042":
+                raise
             LOG.warning("cannot check the assignments", code=error.code, error=error.message)
-        await asyncio.sleep(seconds)
+            pause = _SOON_SECONDS
+        end_if_cancelled()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await rollout.unpublished.wait()
+                await asyncio.sleep(_SOON_SECONDS)
+        end_if_cancelled()

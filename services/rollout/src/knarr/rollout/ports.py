@@ -2,72 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from knarr.pipeline.decision import CommandHandled, RolloutDecided
-from knarr.pipeline.revision import Index, RevisionRendered
-from knarr.rollout.core.state import FleetState, Member, Placement, Progress, Removal, Target
+from knarr.pipeline.revision import RevisionRendered
+from knarr.rollout.core.changes import Changes, OutgoingAssignment
+from knarr.rollout.core.state import FleetState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutgoingAssignment:
-    """A cluster whose newest assignment has to be published, or published again. Content follows from the state."""
+class Unpublished:
+    """What was committed and is not known to be in the streams."""
 
-    cluster: str
-    traceparent: str = ""
-    spread_seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Approved:
-    """Who approved what, and why."""
-
-    revision: str
-    actor: str
-    reason: str
+    outgoing: tuple[OutgoingAssignment, ...] = ()
+    decisions: tuple[RolloutDecided, ...] = ()
+    answers: tuple[CommandHandled, ...] = ()
 
 
-@dataclass(slots=True, kw_only=True)
-class Changes:
-    """One transaction. `None` values delete."""
-
-    members: dict[str, Member] = field(default_factory=dict)
-    targets: dict[str, Target | None] = field(default_factory=dict)
-    placements: dict[tuple[str, str], Placement | None] = field(default_factory=dict)
-    removals: dict[tuple[str, str], Removal | None] = field(default_factory=dict)
-    revisions: list[RevisionRendered] = field(default_factory=list)
-    indexes: list[Index] = field(default_factory=list)
-    approvals: list[Approved] = field(default_factory=list)
-    failing: dict[str, frozenset[str]] | None = None
-    progress: dict[str, Progress] = field(default_factory=dict)
-    outgoing: list[OutgoingAssignment] = field(default_factory=list)
-    decision: RolloutDecided | None = None
-
-    def empty(self) -> bool:
-        """Whether there is nothing to store."""
-        return not (
-            self.members or self.targets or self.placements or self.removals or self.revisions or self.indexes
-            or self.approvals or self.outgoing or self.decision or self.progress or self.failing is not None
-        )  # fmt: skip
+class Outdated(Exception):
+    """Something else than expected is stored on the subject."""
 
 
 class Store(Protocol):
-    """Intent, durable. One writer: whoever holds the lead. Raises Retryable KNR3041 when the database is not there."""
+    """Intent, durable. One writer: whoever holds the lead.
+
+    Raises Retryable KNR3041 when the database is not there, KNR3042 for a write of a process that has lost the lead.
+    """
 
     async def load(self) -> FleetState:
-        """Everything, as the last transaction left it."""
+        """Everything, as the last transaction left it; the epoch is not the store's to know."""
         ...
 
     async def commit(self, changes: Changes) -> None:
         """All of it or nothing."""
         ...
 
-    async def unpublished(self) -> tuple[list[OutgoingAssignment], list[RolloutDecided]]:
-        """What was committed and not yet marked as published."""
+    async def unpublished(self) -> Unpublished:
+        """What was committed and not yet marked as published; decisions with their numbers."""
         ...
 
-    async def mark_published(self, clusters: list[str], decisions: list[int]) -> None:
+    async def mark_published(self, published: Unpublished) -> None:
         """They have been stored by the broker."""
         ...
 
@@ -75,12 +50,25 @@ class Store(Protocol):
         """A revision ever seen, by its id."""
         ...
 
+    async def answer(self, command_id: str) -> CommandHandled | None:
+        """What a command was answered, if it was."""
+        ...
+
+    async def check_lead(self) -> None:
+        """Nothing while this process leads; KNR3042 when another one does."""
+        ...
+
 
 class Outbox(Protocol):
     """Where intent goes. Publishing twice equals once: subjects keep the newest, decisions carry their number."""
 
-    async def assignment(self, cluster: str, signed: bytes) -> None:
-        """Stores a signed assignment on `assignment.<cluster>`."""
+    async def assignment(self, cluster: str, signed: bytes, *, expect: int) -> int:
+        """Stores a signed assignment on `assignment.<cluster>` over the sequence that is expected there (0: nothing);
+        its own. Outdated when something else is there."""
+        ...
+
+    async def newest_assignment(self, cluster: str) -> tuple[bytes, int] | None:
+        """What is stored there now, and its sequence; None only when the stream says that there is nothing."""
         ...
 
     async def decided(self, decision: RolloutDecided) -> None:

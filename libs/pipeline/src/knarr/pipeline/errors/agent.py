@@ -185,7 +185,8 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "KNR4030",
         "The agent's deletion budget is used up",
-        "More than a fifth of the app's objects, or all of them, would be deleted.",
+        "Too many of the app's objects would be deleted: all, or more than the cluster's owner allows within a day. "
+        "What went before counts along, and what moved to another app and is dropped there.",
         "If that is meant: `knarr approve REVISION`. The app's other changes are applied.",
     ),
     Entry(
@@ -199,6 +200,36 @@ ENTRIES: tuple[Entry, ...] = (
         "Apps depend on each other in a circle",
         "Each waits for the next, so none can start.",
         "Remove one `dependsOn`.",
+    ),
+    Entry(
+        "KNR4033",
+        "A hook's object is an ordinary object of the app",
+        "An object that the app has became a hook, and it stays: pruning is off, or its annotation keeps it.",
+        "Give the hook another name, or remove the object first. A hook never deletes what an app has.",
+    ),
+    Entry(
+        "KNR4034",
+        "A hook is of a protected kind",
+        "Hooks come and go with each delivery; namespaces, CRDs and volumes take other things with them.",
+        "Make it an ordinary object: remove the hook annotation, also from `commonAnnotations`.",
+    ),
+    Entry(
+        "KNR4035",
+        "An object is out of its source's bounds",
+        "The agent's own namespace is nobody's; the rest is what fleet.yaml allows this source (`bounds`).",
+        "Move the object, or widen the bounds of its source in fleet.yaml. The rest of the app was applied.",
+    ),
+    Entry(
+        "KNR4036",
+        "An existing Namespace is not adopted",
+        "Somebody else made it, and the app's source may not take namespaces over.",
+        "Write `bounds.adoptNamespaces: true` at the source in fleet.yaml, or leave the Namespace out of the app.",
+    ),
+    Entry(
+        "KNR4038",
+        "A hook's object exists already, and no run of the hook created it",
+        "A hook deletes only what its own runs created, so that nothing is lost to a delete policy.",
+        "Delete the object by hand if it may go, or give the hook another name.",
     ),
     Entry(
         "KNR4040",

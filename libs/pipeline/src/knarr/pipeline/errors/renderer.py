@@ -65,7 +65,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "KNR2014",
         "Two documents of one name",
-        "Two clusters, policies or sources share a name, or one file holds two where one is allowed.",
+        "Two clusters or sources share a name, or one file holds two where one is allowed.",
         "The first one counts. Rename or remove the other.",
     ),
     Entry(
@@ -77,8 +77,8 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "KNR2016",
         "An unknown name is referred to",
-        "An app names a group or RolloutPolicy that the fleet does not have.",
-        _KEPT + "Correct the name, or add the group or policy to the fleet.",
+        "An app names a group that the fleet does not have.",
+        _KEPT + "Correct the name, or add the group to fleet.yaml.",
     ),
     Entry(
         "KNR2017",
@@ -103,6 +103,18 @@ ENTRIES: tuple[Entry, ...] = (
         "A health rule is wrong",
         "The expression is no CEL, is too long, or asks for something else than `object`.",
         _KEPT + "Correct the expression in knarr.yaml; `object` is the live object.",
+    ),
+    Entry(
+        "KNR2021",
+        "Not built yet",
+        "RolloutPolicy, an app's `rollout` and its `syncWindows` are documented ahead of what obeys them.",
+        _KEPT + "Remove it. Every change goes to all clusters at once, behind the guard, until it is built.",
+    ),
+    Entry(
+        "KNR2022",
+        "The fleet names no cluster",
+        "fleet.yaml does not say `clusters: Enrolled`, and there is no Cluster document: nobody is a member.",
+        "Nothing is deleted; every cluster is detached. Write clusters/*.yaml, or say `clusters: Enrolled`.",
     ),
     # --- sources, apps and targets ------------------------------------------------------------------------------
     Entry(
@@ -261,7 +273,8 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "KNR2402",
         "The renderer took too long",
-        "It did not end within its time.",
+        "It did not end within its time. An app that ran out of time has half of it the next time, until a change "
+        "works or some minutes pass.",
         _KEPT + "Look for loops in templates, or split the app.",
     ),
     Entry(
@@ -318,6 +331,13 @@ ENTRIES: tuple[Entry, ...] = (
         "helm.chart and another folder",
         "helm.chart takes the place of the folder that is rendered: no `path`, overlay or other renderer can hold.",
         _KEPT + "Remove either of them.",
+    ),
+    Entry(
+        "KNR2412",
+        "An app of another source is still being rendered",
+        "A commit waits for its own source's apps, and for those of others only some seconds.",
+        _KEPT + "It is looked at again at once, with its own source. Look for what makes it slow if it stays.",
+        ErrorKind.RETRYABLE,
     ),
     # --- objects ------------------------------------------------------------------------------------------------
     Entry(
@@ -438,5 +458,41 @@ ENTRIES: tuple[Entry, ...] = (
         "A snapshot's manifest is broken",
         "The list of the commit's files does not fit together.",
         "Nothing is deleted. Push any commit; if it stays, report this as a bug.",
+    ),
+    Entry(
+        "KNR2609",
+        "A part of a commit is not stored",
+        "A manifest or pack that the source's newest commit names is not in the stream SNAPSHOTS.",
+        "The source stays at the commit before; others go on. The fetcher has been told and stores it again within "
+        "seconds. If it stays, look at the fetcher.",
+        ErrorKind.RETRYABLE,
+    ),
+    # --- bounds of a source -------------------------------------------------------------------------------------
+    Entry(
+        "KNR2605",
+        "Out of its source's bounds",
+        "The app touches a namespace or holds a kind that `bounds` of its source in fleet.yaml do not allow.",
+        _KEPT + "Take the object out, or widen the bounds. The agent's own namespace is nobody's; the cluster's own "
+        "namespaces need `systemNamespaces`.",
+    ),
+    Entry(
+        "KNR2606",
+        "A target outside its source's bounds",
+        "The app's targets name clusters that `bounds.clusters` of its source in fleet.yaml do not allow.",
+        "These clusters keep what they have, the others go on. Narrow the target, or widen the bounds.",
+    ),
+    Entry(
+        "KNR2607",
+        "Another service account than the source's",
+        "fleet.yaml binds everything of the source to one service account, and the app names another.",
+        _KEPT + "Remove `serviceAccount` from knarr.yaml, or change the source's bounds.",
+    ),
+    Entry(
+        "KNR2608",
+        "A hook of a protected kind",
+        "A hook is deleted and made again; a Namespace, CRD, PersistentVolume or PersistentVolumeClaim would take with "
+        "it what cannot be brought back.",
+        _KEPT
+        + "Remove the hook's annotations (commonAnnotations may set them by accident): it is then an ordinary object.",
     ),
 )

@@ -29,6 +29,24 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     Entry("KNR3005", "An app would leave many clusters", "Its targets match fewer clusters than before.", _HELD_NEXT),
     Entry(
+        "KNR3006",
+        "Objects that moved here would be deleted",
+        "Within the guard's window they belonged to another app, which would lose more than may go unasked.",
+        _HELD_NEXT,
+    ),
+    Entry(
+        "KNR3007",
+        "The fleet's guards were loosened",
+        "A commit made `spec.guards` of fleet.yaml less strict. That commit was still judged by the stricter ones.",
+        "Nothing, if it is meant. If not, revert it before the next commit is judged by the new ones.",
+    ),
+    Entry(
+        "KNR3008",
+        "Agents hold an app by their own budget",
+        "The hub let it pass, but a cluster would lose more than its own agent deletes unasked.",
+        _HELD_NEXT,
+    ),
+    Entry(
         "KNR3010",
         "An object is claimed by two apps",
         "Two apps of one cluster render the same object; the first one keeps it.",
@@ -47,6 +65,33 @@ ENTRIES: tuple[Entry, ...] = (
         "Adopt it (`knarr up --adopt NAME`), or remove it from this fleet.",
     ),
     Entry(
+        "KNR3022",
+        "A cluster reports another sealing key without its own word",
+        "The key to which assignments are sealed is bound when a cluster enrols. Another one counts only with the "
+        "signature of the cluster's signing key: somebody else wrote the report, or the agent has lost its state.",
+        "If the agent has lost its state, adopt the cluster (`knarr up --adopt NAME`). If not, find out who publishes "
+        "its reports.",
+    ),
+    Entry(
+        "KNR3023",
+        "A cluster's report says what cannot be",
+        "A key to which nothing can be sealed, a generation that was never reached, or an identity that is no text.",
+        "The report is not believed, and nobody else is touched. Look at the agent of that cluster, and at who has its "
+        "credential.",
+    ),
+    Entry(
+        "KNR3024",
+        "An assignment cannot be sealed for a cluster",
+        "The cluster's key does not take it. The other clusters have got theirs.",
+        "Adopt the cluster again, so that it enrols with a new key.",
+    ),
+    Entry(
+        "KNR3025",
+        "A cluster has a new sealing key",
+        "Its report bears the word of the signing key that it enrolled with.",
+        "Nothing, if the agent was given new keys. If not, its signing key is in other hands: adopt it anew.",
+    ),
+    Entry(
         "KNR3030",
         "No such revision is held",
         "The id is unknown, was superseded by a newer commit, or is not held.",
@@ -57,6 +102,18 @@ ENTRIES: tuple[Entry, ...] = (
         "The command names no known cluster, app or revision",
         "A plan needs a cluster of this fleet and an app that is assigned there.",
         "Look the names up with `knarr status`.",
+    ),
+    Entry(
+        "KNR3032",
+        "What would go is not what was shown",
+        "An approval names what was shown. Since then clusters, apps or deletions have changed; nothing was approved.",
+        "Look at it again (`knarr status revisions`), and approve what is shown now.",
+    ),
+    Entry(
+        "KNR3033",
+        "An approval expired",
+        "It was not used up within a day: another app of the clusters did not render. What is left of it is held.",
+        "Mend the app that does not render, look at what would go, and approve it again.",
     ),
     Entry(
         "KNR3040",
@@ -70,6 +127,13 @@ ENTRIES: tuple[Entry, ...] = (
         "The database cannot be used",
         "PostgreSQL is down, or the role lacks its schema.",
         "It is tried again. Check the database and the DSN.",
+        ErrorKind.RETRYABLE,
+    ),
+    Entry(
+        "KNR3042",
+        "Another rollout process leads since",
+        "This one was replaced; what it wanted to write was refused.",
+        "Nothing: it waits for its turn again.",
         ErrorKind.RETRYABLE,
     ),
 )

@@ -3,10 +3,14 @@
 Pure: which hooks there are, which of them are due, and what a hook's object says of its run. `hooks` (the flow) acts.
 A hook runs once per bundle digest. Hooks of Helm for which a control loop has no moment (tests, deletion, rollback)
 are left out; `crd-install` is an ordinary object.
+
+What a run creates carries a stamp, which only this agent can make: it tells whether a hook may delete an object (I2).
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import Enum
@@ -125,16 +129,32 @@ def outcome_of(found: Mapping[str, Any], ref: Ref) -> tuple[Outcome, str]:
     return Outcome.RUNNING, health.message
 
 
-def marked(manifest: Object, digest: bytes, phase: Phase) -> Object:
+def marked(manifest: Object, mark: str) -> Object:
     """The manifest with the run that it belongs to: so that a run is recognised after a kill at any instant."""
     metadata = manifest.get("metadata") or {}
-    annotations = {**(metadata.get("annotations") or {}), RUN_ANNOTATION: run_name(digest, phase)}
+    annotations = {**(metadata.get("annotations") or {}), RUN_ANNOTATION: mark}
     return {**manifest, "metadata": {**metadata, "annotations": annotations}}
 
 
+def mark_in(found: Mapping[str, Any]) -> str:
+    """The run that a live object says it belongs to. Anybody may have written it: see `is_stamp`."""
+    return str(_annotations(found).get(RUN_ANNOTATION, ""))
+
+
 def run_name(digest: bytes, phase: Phase) -> str:
-    """The value of the annotation."""
+    """One run of a bundle's hooks. Alone it marks what a run applied and did not create."""
     return f"{digest.hex()[:32]}.{phase.value}"
+
+
+def stamp(secret: bytes, identity: ObjectId, run: str) -> str:
+    """The mark of what a run creates. `secret` never leaves the agent, so nobody writes such a mark into Git."""
+    return f"{run}.{hmac.digest(secret, f'{identity} {run}'.encode(), hashlib.sha256).hex()[:32]}"
+
+
+def is_stamp(secret: bytes, identity: ObjectId, mark: str) -> bool:
+    """Whether a run of this agent created the object that carries the mark, whichever run it was."""
+    run, _, _ = mark.rpartition(".")
+    return bool(run) and hmac.compare_digest(stamp(secret, identity, run).encode(), mark.encode())
 
 
 def runs_to_json(runs: Mapping[str, HookRun]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from knarr.agent.core.health import Health, health_of
-from knarr.agent.core.ownership import mark_of
+from knarr.agent.core.ownership import NAMESPACE_MANAGER, managers_of, mark_of
 from knarr.bundle.canonical import group_of
 from knarr.pipeline.names import OWNER_LABEL, PRUNE_ANNOTATION, ObjectId, object_id, object_words
 
@@ -70,6 +70,7 @@ class Seen:
     """An object as last seen in the cluster, trimmed to what decisions need.
 
     `mark` is the fingerprint of what the field manager `knarr` owns of it; `owner` the app in our label, if any.
+    `made_for_apps`: a Namespace that an agent created because an app's objects lie in it.
     """
 
     uid: str
@@ -80,6 +81,10 @@ class Seen:
     deleting: bool = False
     keep: bool = False
     finalizers: tuple[str, ...] = ()
+    made_for_apps: bool = False
+
+
+_NAMESPACE = Kind("", "Namespace")
 
 
 def ref_of(manifest: Mapping[str, Any]) -> Ref:
@@ -106,6 +111,7 @@ def seen_of(found: Mapping[str, Any], kind: Kind) -> Seen:
         deleting=deleting,
         keep=(metadata.get("annotations") or {}).get(PRUNE_ANNOTATION) == "keep",
         finalizers=tuple(metadata.get("finalizers") or ()) if deleting else (),
+        made_for_apps=kind == _NAMESPACE and NAMESPACE_MANAGER in managers_of(metadata),
     )
 
 

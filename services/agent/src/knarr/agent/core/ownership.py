@@ -22,6 +22,8 @@ LEGACY_MANAGERS = frozenset(
         "argocd-controller", "argocd-application-controller", "argocd-server",
     }
 )  # fmt: skip
+# Under this name the agent creates the namespaces that apps lie in and that no app owns.
+NAMESPACE_MANAGER = f"{FIELD_MANAGER}-namespaces"
 _MAX_PATHS = 20
 
 

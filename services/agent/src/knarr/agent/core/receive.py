@@ -18,6 +18,7 @@ FEATURES: tuple[str, ...] = (
     "health-rules",
     "defer-prune",
     "ignored-fields",
+    "bounds",
 )
 
 

@@ -23,7 +23,7 @@ from knarr.pipeline.names import FLEET_SOURCE, SourceName, is_dns_label
 FLEET_FILE = "fleet.yaml"
 FILE_BYTES = 256 * 1024
 _MOST_SOURCES = 500
-_KEYS = ("name", "url", "ref", "apps", "path", "paths", "credentials", "signers", "pollInterval")
+_KEYS = ("name", "url", "ref", "apps", "path", "paths", "credentials", "signers", "pollInterval", "bounds")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 

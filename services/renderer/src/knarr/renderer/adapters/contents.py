@@ -17,6 +17,7 @@ class ContentStore:
         self._folder = folder
         self._folder.mkdir(parents=True, exist_ok=True)
         self._recent: Remembered[bytes, bytes] = Remembered(20_000)
+        self.losses = 0  # contents that were stored and cannot be read any more
         self._known = {entry.name for entry in os.scandir(folder) if len(entry.name) >= 40}
 
     def has(self, content_id: bytes) -> bool:
@@ -32,6 +33,7 @@ class ContentStore:
             return self._keep(content_id, (self._folder / content_id.hex()).read_bytes())
         except OSError as error:
             self._known.discard(content_id.hex())
+            self.losses += 1
             raise retryable("KNR2601", f"the content {content_id.hex()[:12]} is not at hand") from error
 
     def write(self, content_id: bytes, content: bytes) -> None:

@@ -50,6 +50,9 @@ class Helm:
                 module="knarr.renderer.adapters.sandbox.helm_call",
                 options=options,
                 environment=_ENVIRONMENT,
+                source=job.source,
+                seconds=job.seconds,
+                words=job.words,
             )
             try:
                 ended = await self._sandbox.run(run)
@@ -57,16 +60,17 @@ class Helm:
                 error.origin = error.origin or job.folder
                 raise
         if ended.code != 0:
-            raise _refusal(readable(ended.errors, root), job.folder)
+            raise _refusal(readable(ended.errors, root), job)
         pieces = json.loads(ended.output or b"[]")
         # Helm names templates by the chart's name; the folder is what Git has.
         return tuple((f"{job.folder}/{path.partition('/')[2]}".lstrip("/"), text.encode()) for path, text in pieces)
 
 
-def _refusal(words: str, folder: str) -> Rejected:
-    """Helm's words as a numbered error, with the template's line where they name one."""
+def _refusal(words: str, job: ToolJob) -> Rejected:
+    """Helm's words as a numbered error, with the template's line where they name one that there is."""
     place = _TEMPLATE.search(words)
-    origin = f"{join(folder, place['path'])}:{place['line']}" if place else folder
+    named = join(job.folder, place["path"]) if place else ""
+    origin = f"{named}:{place['line']}" if place and any(f.path == named for f in job.files) else job.folder
     asked = _LOOKUP.search(words)
     if asked is not None:
         return rejected("KNR2407", f"the chart asks the cluster: {asked[1]}", origin=origin)

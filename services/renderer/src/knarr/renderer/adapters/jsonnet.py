@@ -43,6 +43,9 @@ class Jsonnet:
                 module="knarr.renderer.adapters.sandbox.jsonnet_call",
                 options={**job.options, "root": str(root)},
                 environment=_ENVIRONMENT,
+                source=job.source,
+                seconds=job.seconds,
+                words=job.words,
             )
             try:
                 ended = await self._sandbox.run(run)

@@ -54,7 +54,15 @@ class Kustomize:
         async with workspace(job, self._work) as root:
             folder = root / job.folder
             _ask_for_origins(folder, self._limits)
-            run = Run(root=root, folder=root, argv=(*self._argv, str(folder)), environment=_ENVIRONMENT)
+            run = Run(
+                root=root,
+                folder=root,
+                argv=(*self._argv, str(folder)),
+                environment=_ENVIRONMENT,
+                source=job.source,
+                seconds=job.seconds,
+                words=job.words,
+            )
             try:
                 ended = await self._sandbox.run(run)
             except KnarrError as error:

@@ -14,6 +14,7 @@ from knarr.messaging.broker import Broker
 from knarr.messaging.streams import BLOBS
 from knarr.pipeline.digest import sha256
 from knarr.pipeline.revision import BundleRef
+from knarr.renderer.counters import tally
 from knarr.renderer.memory import Remembered
 
 _THREAD_FROM_BYTES = 262_144
@@ -48,4 +49,5 @@ class NatsBundles:
             sealed = await asyncio.to_thread(seal, self._key, plain)
         new_bytes = await put_sealed(self._broker, "blob", sealed.address, sealed.chunks)
         self.stored += 1 if new_bytes else 0
+        tally().stored += 1 if new_bytes else 0
         return self._known.put(digest, sealed.as_bundle_ref(object_count))

@@ -1,30 +1,36 @@
 """Snapshots from JetStream: the newest commit of every source, unsealed, with its contents at hand.
 
 Only what is not at hand is fetched: a commit's manifest is the one before it and a delta, and contents are stored once
-however many commits share them. One source's broken snapshot does not touch the others.
+however many commits share them. One source's broken snapshot does not touch the others, nor does one of which a part is
+not stored: the fetcher is told, and stores it again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import nats.errors
 
 from knarr.bundle.sealing import MasterKey, content_key, unseal
 from knarr.messaging.blobs import get_sealed
 from knarr.messaging.broker import Broker
 from knarr.messaging.streams import COMMITS, SNAPSHOTS
-from knarr.messaging.subjects import commit_subject
+from knarr.messaging.subjects import commit_subject, missing_subject
 from knarr.pipeline.codec import decode
-from knarr.pipeline.errors import Rejected, failure_of, rejected
+from knarr.pipeline.errors import Rejected, Retryable, failure_of, rejected
 from knarr.pipeline.names import SourceName, is_dns_label
 from knarr.pipeline.snapshot import Commit, Manifest, Pack, PackedContent, SealedAddress, SnapshotStored
 from knarr.renderer.adapters.contents import ContentStore
+from knarr.renderer.core.failures import failure
 from knarr.renderer.core.tree import File, Tree
 from knarr.renderer.memory import Remembered
 from knarr.renderer.ports import Snapshot
 
 _AT_ONCE = 8
+_NOT_STORED = "KNR7013"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +42,7 @@ class _Listed:
 
 
 _Listing = dict[str, _Listed]
+_State = tuple[tuple[bytes, ...], int]  # the addresses of the manifests, and what the store had lost by then
 
 
 class NatsSnapshots:
@@ -44,7 +51,7 @@ class NatsSnapshots:
     def __init__(self, broker: Broker, key: MasterKey, store: ContentStore) -> None:
         self._broker, self._key, self._store = broker, key, store
         self._listings: Remembered[tuple[bytes, ...], _Listing] = Remembered(64)
-        self._snapshots: dict[SourceName, tuple[tuple[bytes, ...], Snapshot]] = {}
+        self._snapshots: dict[SourceName, tuple[_State, Snapshot]] = {}
 
     async def newest(self) -> Mapping[SourceName, Snapshot]:
         """By source. A snapshot that cannot be read whole has no tree, and says why."""
@@ -66,16 +73,31 @@ class NatsSnapshots:
         commit = value.commit or Commit(source=source)
         addresses = tuple(m.address for m in value.manifests)
         known = self._snapshots.get(source)
-        if known is not None and known[0] == addresses:
+        state = (addresses, self._store.losses)
+        if known is not None and known[0] == state:
             return Snapshot(commit=commit, tree=known[1].tree, contents=self._store)
         try:
             listing = await self._listing(value.manifests)
             await self._fetch(listing)
         except Rejected as error:
             return Snapshot(commit=commit, tree=None, contents=self._store, failures=(failure_of(error),))
+        except Retryable as error:
+            if error.code != _NOT_STORED:
+                raise
+            return await self._without(commit, known[1] if known is not None else None)
         snapshot = Snapshot(commit=commit, tree=Tree(e.file for e in listing.values()), contents=self._store)
-        self._snapshots[source] = (addresses, snapshot)
+        self._snapshots[source] = (state, snapshot)
         return snapshot
+
+    async def _without(self, commit: Commit, before: Snapshot | None) -> Snapshot:
+        """What there is of a source while a part of its newest commit is not stored. Tells the fetcher."""
+        message = f"a part of commit {commit.sha[:12]} of source {commit.source!r} is not stored; the fetcher is told"
+        failures = (failure("KNR2609", message, origin=commit.source),)
+        with contextlib.suppress(nats.errors.Error, OSError):  # it is told again with the next look
+            await self._broker.client().publish(missing_subject(commit.source))
+        if before is None:
+            return Snapshot(commit=commit, tree=None, contents=self._store, failures=failures, missing=True)
+        return replace(before, failures=failures, missing=True)
 
     async def _listing(self, manifests: tuple[SealedAddress, ...]) -> _Listing:
         """The manifests put together; the longest part that is known already is not read again."""

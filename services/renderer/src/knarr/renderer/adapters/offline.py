@@ -12,6 +12,7 @@ from knarr.pipeline.digest import sha256
 from knarr.pipeline.names import AppName, SourceName
 from knarr.pipeline.revision import BundleRef, CommitRendered, RenderFailed, RevisionRendered
 from knarr.renderer.core.revision import is_older, order_of
+from knarr.renderer.counters import tally
 from knarr.renderer.ports import FactsRead, Snapshot
 
 
@@ -29,6 +30,7 @@ class OfflineBundles:
         if digest not in self.plain:
             self.plain[digest] = plain
             self.stored += 1
+            tally().stored += 1
         size = len(plain)
         return BundleRef(
             digest=digest,

@@ -31,6 +31,7 @@ from knarr.pipeline.names import (
 )
 
 _PREFIX = OWNER_LABEL.partition("/")[0] + "/"
+RUN_ANNOTATION = f"{_PREFIX}hook-run"  # by which the agent knows its own hooks
 _FATES = (f"{_PREFIX}fate", f"{_PREFIX}fate-delay")  # what pods of a simulated cluster come to
 _KNOWN = (WAVE_ANNOTATION, HOOK_ANNOTATION, HOOK_DELETE_ANNOTATION, PRUNE_ANNOTATION, *_FATES)
 _HELM_WORDS = (*RUN, *ORDINARY, *IDLE)
@@ -40,7 +41,9 @@ _LARGEST = {WAVE_ANNOTATION: LARGEST_WAVE, HELM_WEIGHT: LARGEST_WEIGHT}
 def annotation_faults(manifest: Object) -> Iterator[str]:
     """What is wrong with the object's annotations, a line each."""
     annotations: Mapping[str, Any] = manifest["metadata"].get("annotations") or {}
-    for key in sorted(k for k in annotations if k.startswith(_PREFIX) and k not in _KNOWN):
+    if RUN_ANNOTATION in annotations:
+        yield f"{RUN_ANNOTATION} is the agent's own mark of a hook that has run"
+    for key in sorted(k for k in annotations if k.startswith(_PREFIX) and k not in (*_KNOWN, RUN_ANNOTATION)):
         yield f"the annotation {key[:80]!r} means nothing{_near(key, _KNOWN)}"
     yield from _words(annotations, HOOK_ANNOTATION, RUN)
     yield from _words(annotations, HELM_HOOK, _HELM_WORDS)

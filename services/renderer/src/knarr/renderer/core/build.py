@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from knarr.bundle.bounds import UNBOUNDED, Bounds
 from knarr.bundle.canonical import id_of
 from knarr.bundle.packing import make_bundle, pack
 from knarr.pipeline.digest import sha256
@@ -12,6 +13,7 @@ from knarr.pipeline.errors import KnarrError, failure_of
 from knarr.pipeline.failure import Failure
 from knarr.pipeline.names import AppName
 from knarr.pipeline.revision import Index, OriginEntry
+from knarr.renderer.core.bounds import bounds_faults
 from knarr.renderer.core.crds import crds_in
 from knarr.renderer.core.documents import App
 from knarr.renderer.core.header import header_of
@@ -37,11 +39,12 @@ class Built:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What an app's objects are checked against: CRDs of the fleet, limits, the clusters' Kubernetes version."""
+    """What an app's objects are checked against: CRDs, limits, the clusters' version, the source's bounds."""
 
     crds: Crds
     limits: Limits
     kubernetes_version: str = ""
+    bounds: Bounds = UNBOUNDED
 
 
 def build(name: AppName, app: App, raw: Raw, values: Mapping[str, Scalar], around: Surroundings) -> Built:
@@ -56,10 +59,11 @@ def build(name: AppName, app: App, raw: Raw, values: Mapping[str, Scalar], aroun
     origins = dict(normal.origins)
     checked = validate(normal.objects, origins, app, around.kubernetes_version, around.crds)
     failures.extend(checked.failures)
+    failures.extend(bounds_faults(normal.objects, origins, around.bounds))
     if failures:
         return Built(failures=tuple(dict.fromkeys(failures)), warnings=checked.warnings)
     try:
-        bundle = make_bundle(header_of(name, app), normal.objects)
+        bundle = make_bundle(header_of(name, app, around.bounds), normal.objects)
         plain = pack(bundle)
     except KnarrError as error:
         return Built(failures=(failure_of(error),))

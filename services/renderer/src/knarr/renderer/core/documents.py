@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
+from knarr.bundle.bounds import UNBOUNDED, Bounds
 from knarr.pipeline.chart_lock import ChartReference
-from knarr.pipeline.names import AppName, ClusterName, SourceName
+from knarr.pipeline.names import FLEET_SOURCE, AppName, ClusterName, SourceName
 from knarr.renderer.core.scalars import Scalar
 from knarr.renderer.core.selector import Selector
 
@@ -21,6 +23,22 @@ CLUSTERS_FOLDER = "clusters"
 POLICIES_FOLDER = "rollouts"
 
 
+class Membership(Enum):
+    """Who is a member of the fleet. It is written, never concluded from what is missing."""
+
+    DOCUMENTED = "Documented"
+    ENROLLED = "Enrolled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceBounds:
+    """What a source's apps may touch (`objects`), and which clusters they may go to; None: any."""
+
+    objects: Bounds = UNBOUNDED
+    clusters: tuple[str, ...] | None = None
+    selector: Selector = field(default_factory=Selector)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """A followed repository as fleet.yaml names it; url, ref and credentials are the fetcher's."""
@@ -29,19 +47,28 @@ class Source:
     url: str = ""
     apps: str = ""
     path: str = ""
+    bounds: SourceBounds = field(default_factory=SourceBounds)
     origin: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """fleet.yaml. `guards` is canonical JSON for rollout, empty when left out."""
+    """fleet.yaml. `guards` is canonical JSON for rollout, empty when left out. `bounds`: of the fleet's own apps."""
 
     name: str = ""
+    membership: Membership = Membership.DOCUMENTED
+    bounds: SourceBounds = field(default_factory=SourceBounds)
     apps: str = ""
     sources: tuple[Source, ...] = ()
     groups: Mapping[str, Selector] = field(default_factory=dict)
     reported_labels: frozenset[str] = frozenset()
     guards: bytes = b""
+
+    def bounds_of(self, source: SourceName) -> SourceBounds:
+        """What the apps of `source` may touch."""
+        if source == FLEET_SOURCE:
+            return self.bounds
+        return next((s.bounds for s in self.sources if s.name == source), SourceBounds())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,15 +80,6 @@ class Cluster:
     variables: Mapping[str, Scalar] = field(default_factory=dict)
     kubernetes_version: str = ""
     capabilities: tuple[str, ...] | None = None  # group/version/Kind beyond Kubernetes' own; None: not known
-    origin: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """A RolloutPolicy: rollout reads `document`, canonical JSON."""
-
-    name: str
-    document: bytes
     origin: str = ""
 
 
@@ -101,7 +119,10 @@ class JsonnetOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
-    """knarr.yaml. `policy` holds the keys that become the bundle's header; `variables` is None when not given."""
+    """knarr.yaml. `policy` holds the keys that become the bundle's header; `variables` is None when not given.
+
+    `unbuilt`: keys that are written down and that nothing obeys yet.
+    """
 
     name: str = ""
     renderer: str = ""
@@ -111,10 +132,14 @@ class App:
     variables: Mapping[str, Scalar] | None = None
     depends_on: tuple[AppName, ...] = ()
     policy: Mapping[str, Any] = field(default_factory=dict)
-    rollout: str = ""
-    sync_windows: bytes = b""
+    unbuilt: tuple[str, ...] = ()
     allow_plaintext_secrets: bool = False
     allow_unknown_kinds: bool = True
     helm: HelmOptions = field(default_factory=HelmOptions)
     jsonnet: JsonnetOptions = field(default_factory=JsonnetOptions)
     origin: str = ""
+
+    @property
+    def untargeted(self) -> bool:
+        """Whether it does not say where it goes: then to every cluster that its source may go to."""
+        return self.targets == (Target(),)

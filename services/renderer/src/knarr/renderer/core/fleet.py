@@ -1,36 +1,41 @@
 """The fleet at one commit: fleet.yaml, clusters, policies, joined with what clusters say about themselves.
 
 Called by the flow before anything renders. `complete` is false when a document could not be read: nothing may then be
-concluded from the absence of a cluster (I1).
+concluded from the absence of a cluster (I1). Who is a member is what fleet.yaml says, never what is missing.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 from knarr.pipeline.errors import Rejected, failure_of
 from knarr.pipeline.failure import Failure
 from knarr.pipeline.names import REPORTED_LABEL_PREFIX, ClusterName, is_dns_label
 from knarr.pipeline.revision import ClusterFacts
-from knarr.renderer.core.documents import CLUSTERS_FOLDER, FLEET_FILE, POLICIES_FOLDER, Cluster, Fleet, Policy
+from knarr.renderer.core.documents import CLUSTERS_FOLDER, FLEET_FILE, POLICIES_FOLDER, Cluster, Fleet, Membership
 from knarr.renderer.core.failures import failure
 from knarr.renderer.core.limits import Limits
-from knarr.renderer.core.parse import AnyDocument, Parsed, parse
+from knarr.renderer.core.parse import AnyDocument, Parsed, parse, policy_notice
 from knarr.renderer.core.tree import Contents, File, Tree, content_of
 
+_POLICIES = ("RolloutPolicy",)
+_NO_CLUSTER = "the fleet names no cluster: write clusters/*.yaml, or say `clusters: Enrolled`"
 _VERSION = re.compile(r"v?[0-9]{1,4}\.[0-9]{1,4}(?![^.+~-])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetView:
-    """What the fleet commit says. `fleet` is None when fleet.yaml is missing or wrong."""
+    """What the fleet commit says. `fleet` is None when fleet.yaml is missing or wrong.
+
+    `notices` are told as failures are, but say nothing about completeness.
+    """
 
     fleet: Fleet | None = None
     clusters: tuple[Cluster, ...] = ()
-    policies: Mapping[str, Policy] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
+    notices: tuple[Failure, ...] = ()
     complete: bool = False
 
 
@@ -48,26 +53,28 @@ def document_reader(contents: Contents, limits: Limits) -> ReadDocument:
 
 def read_fleet(tree: Tree, read: ReadDocument, facts: Iterable[ClusterFacts]) -> FleetView:
     """The fleet in `tree`. Every mistake of every document is in `failures`."""
-    documents, failures = _documents(tree, read)
+    documents, failures, notices = _documents(tree, read)
     fleets = [d for d in documents if isinstance(d, Fleet)]
     if not fleets:
         missing = failure("KNR2015", f"the fleet repository has no {FLEET_FILE}", origin=FLEET_FILE)
-        return FleetView(failures=tuple(failures) or (missing,))
+        return FleetView(failures=tuple(failures) or (missing,), notices=tuple(notices))
     if len(fleets) > 1:
         failures.append(failure("KNR2014", f"{FLEET_FILE} holds {len(fleets)} Fleet documents", origin=FLEET_FILE))
     fleet = fleets[0]
     failures.extend(_source_clashes(fleet))
     clusters, clashes = _unique_clusters([d for d in documents if isinstance(d, Cluster)])
-    policies, policy_clashes = _unique_policies([d for d in documents if isinstance(d, Policy)])
-    failures.extend((*clashes, *policy_clashes))
+    failures.extend(clashes)
     known = {f.cluster: f for f in facts}
-    if not clusters and not tree.is_folder(CLUSTERS_FOLDER):
-        clusters = tuple(Cluster(name=ClusterName(n)) for n in sorted(known) if is_dns_label(n))
+    # What cannot be read may be the document of an enrolled cluster, which would lose its labels.
+    if fleet.membership is Membership.ENROLLED and not failures:
+        clusters = _with_enrolled(clusters, known)
+    if not clusters and not failures and fleet.membership is Membership.DOCUMENTED:
+        notices.append(failure("KNR2022", _NO_CLUSTER, origin=FLEET_FILE))
     return FleetView(
         fleet=fleet,
         clusters=tuple(_joined(c, known.get(c.name), fleet) for c in clusters),
-        policies=policies,
         failures=tuple(failures),
+        notices=tuple(notices),
         complete=not failures,
     )
 
@@ -77,18 +84,31 @@ def document_paths(tree: Tree) -> dict[str, tuple[str, ...]]:
     paths: dict[str, tuple[str, ...]] = {}
     if tree.file(FLEET_FILE) is not None:
         paths[FLEET_FILE] = ("Fleet", "RolloutPolicy", "Cluster")
-    for folder, kind in ((CLUSTERS_FOLDER, "Cluster"), (POLICIES_FOLDER, "RolloutPolicy")):
+    for folder, kinds in ((CLUSTERS_FOLDER, ("Cluster",)), (POLICIES_FOLDER, _POLICIES)):
         for file in tree.under(folder):
             name = file.path.rpartition("/")[2]
             if name.endswith((".yaml", ".yml")) and not name.startswith("."):
-                paths[file.path] = (kind,)
+                paths[file.path] = kinds
     return paths
 
 
-def _documents(tree: Tree, read: ReadDocument) -> tuple[list[AnyDocument], list[Failure]]:
+def _with_enrolled(documented: tuple[Cluster, ...], enrolled: Iterable[str]) -> tuple[Cluster, ...]:
+    named = {c.name: c for c in documented}
+    for name in enrolled:
+        if is_dns_label(name):
+            named.setdefault(ClusterName(name), Cluster(name=ClusterName(name)))
+    return tuple(named[name] for name in sorted(named))
+
+
+def _documents(tree: Tree, read: ReadDocument) -> tuple[list[AnyDocument], list[Failure], list[Failure]]:
+    """What is right, what is wrong, and what has no effect."""
     documents: list[AnyDocument] = []
     failures: list[Failure] = []
+    notices: list[Failure] = []
     for path, kinds in document_paths(tree).items():
+        if kinds == _POLICIES:
+            notices.append(policy_notice(path))
+            continue
         try:
             parsed = read(tree.files[path], kinds)
         except Rejected as error:
@@ -96,7 +116,8 @@ def _documents(tree: Tree, read: ReadDocument) -> tuple[list[AnyDocument], list[
             continue
         documents.extend(parsed.documents)
         failures.extend(parsed.failures)
-    return documents, failures
+        notices.extend(parsed.notices)
+    return documents, failures, notices
 
 
 def _source_clashes(fleet: Fleet) -> list[Failure]:
@@ -118,17 +139,6 @@ def _unique_clusters(found: list[Cluster]) -> tuple[tuple[Cluster, ...], list[Fa
             message = f"cluster {cluster.name!r} is already in {holder.origin}; that one counts"
             clashes.append(failure("KNR2014", message, origin=cluster.origin))
     return tuple(by_name[name] for name in sorted(by_name)), clashes
-
-
-def _unique_policies(found: list[Policy]) -> tuple[dict[str, Policy], list[Failure]]:
-    by_name: dict[str, Policy] = {}
-    clashes = []
-    for policy in found:
-        holder = by_name.setdefault(policy.name, policy)
-        if holder is not policy:
-            message = f"policy {policy.name!r} is already in {holder.origin}; that one counts"
-            clashes.append(failure("KNR2014", message, origin=policy.origin))
-    return by_name, clashes
 
 
 def _joined(cluster: Cluster, facts: ClusterFacts | None, fleet: Fleet) -> Cluster:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from knarr.bundle.bounds import UNBOUNDED, Bounds
 from knarr.bundle.header import Conflicts, DeletionPolicy, Header, HealthRule, IgnoredField, Takeover
 from knarr.pipeline.names import AppName
 from knarr.renderer.core.documents import App
 from knarr.renderer.core.parse import seconds_of
 
 
-def header_of(name: AppName, app: App) -> Header:
-    """The header of every bundle of the app."""
+def header_of(name: AppName, app: App, bounds: Bounds = UNBOUNDED) -> Header:
+    """The header of every bundle of the app, whose source has `bounds`."""
     policy = app.policy
     default = Header()
     deadline = policy.get("progressDeadline")
@@ -26,10 +27,11 @@ def header_of(name: AppName, app: App) -> Header:
         heal=policy.get("heal", default.heal),
         recreate=policy.get("recreate", default.recreate),
         depends_on=tuple(app.depends_on),
-        service_account=policy.get("serviceAccount"),
+        service_account=bounds.service_account or policy.get("serviceAccount"),
         ignored_fields=tuple(_ignored(entry) for entry in policy.get("ignoreFields", ())),
         health_rules=tuple(HealthRule(**entry) for entry in policy.get("healthRules", ())),
         progress_deadline_seconds=seconds_of(deadline) if deadline else default.progress_deadline_seconds,
+        bounds=bounds,
     )
 
 

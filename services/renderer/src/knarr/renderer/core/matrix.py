@@ -7,14 +7,16 @@ once by each set of labels and the groups are shared by all apps.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
 from knarr.pipeline.failure import Failure
-from knarr.renderer.core.documents import App, Cluster, Target
+from knarr.renderer.core.documents import App, Cluster, SourceBounds, Target
 from knarr.renderer.core.failures import failure
 from knarr.renderer.core.selector import Selector
 
 Clusters = tuple[Cluster, ...]
+ANYWHERE = SourceBounds()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,7 @@ class Matrix:
     """Where an app goes, and where it does not."""
 
     placements: tuple[Placement, ...] = ()
+    outside: tuple[Placement, ...] = ()  # what targets name and the source's bounds do not allow
     unmatched: Clusters = ()
     failures: tuple[Failure, ...] = ()
 
@@ -42,11 +45,22 @@ class ClusterIndex:
         self.clusters: Clusters = tuple(clusters)
         self.names = frozenset(c.name for c in self.clusters)
         self._groups: dict[Hashable, tuple[Clusters, ...]] = {}
+        self._within: dict[SourceBounds, frozenset[str]] = {}
 
     def by_labels(self, keys: frozenset[str]) -> tuple[Clusters, ...]:
         """Groups of clusters that agree in all labels of `keys`."""
         ordered = sorted(keys)
         return self._grouped(("labels", *ordered), lambda c: tuple(c.labels.get(k) for k in ordered))
+
+    def within(self, bounds: SourceBounds) -> frozenset[str]:
+        """The clusters that a source with these bounds may go to."""
+        if bounds.clusters is None and not bounds.selector.requirements:
+            return self.names
+        known = self._within.get(bounds)
+        if known is None:
+            known = frozenset(c.name for c in self.clusters if _is_within(bounds, c))
+            self._within[bounds] = known
+        return known
 
     def _grouped(self, name: Hashable, key: Callable[[Cluster], Hashable]) -> tuple[Clusters, ...]:
         known = self._groups.get(name)
@@ -64,8 +78,11 @@ def group(clusters: Iterable[Cluster], key: Callable[[Cluster], Hashable]) -> tu
     return tuple(tuple(members) for members in groups.values())
 
 
-def place(app: App, index: ClusterIndex, groups: Mapping[str, Selector]) -> Matrix:
-    """Every cluster's target in `app`, or the failures that make this unknown (KNR2016, KNR2106)."""
+def place(app: App, index: ClusterIndex, groups: Mapping[str, Selector], bounds: SourceBounds = ANYWHERE) -> Matrix:
+    """Every cluster's target in `app`, or the failures that make this unknown (KNR2016, KNR2106).
+
+    An app without targets goes to every cluster within its source's bounds; a target may name none outside.
+    """
     failures = _unknown_names(app, index, groups)
     if failures:
         return Matrix(failures=failures)
@@ -79,14 +96,28 @@ def place(app: App, index: ClusterIndex, groups: Mapping[str, Selector]) -> Matr
         for part in group(members, lambda c: c.name if c.name in names else "") if names else (members,):
             chosen = next((i for i in candidates if _by_name(app.targets[i], part[0])), None)
             (unmatched if chosen is None else taken[chosen]).extend(part)
+    placements = [
+        Placement(target=target, index=i, clusters=tuple(clusters))
+        for i, (target, clusters) in enumerate(zip(app.targets, taken, strict=True))
+        if clusters
+    ]
+    allowed = index.within(bounds)
+    if len(allowed) == len(index.names):
+        return Matrix(placements=tuple(placements), unmatched=tuple(unmatched))
+    outside = () if app.untargeted else _only(placements, lambda c: c.name not in allowed)
     return Matrix(
-        placements=tuple(
-            Placement(target=target, index=i, clusters=tuple(clusters))
-            for i, (target, clusters) in enumerate(zip(app.targets, taken, strict=True))
-            if clusters
-        ),
-        unmatched=tuple(unmatched),
+        placements=_only(placements, lambda c: c.name in allowed), outside=outside, unmatched=tuple(unmatched)
     )
+
+
+def _only(placements: Iterable[Placement], wanted: Callable[[Cluster], bool]) -> tuple[Placement, ...]:
+    parts = (replace(p, clusters=tuple(c for c in p.clusters if wanted(c))) for p in placements)
+    return tuple(p for p in parts if p.clusters)
+
+
+def _is_within(bounds: SourceBounds, cluster: Cluster) -> bool:
+    named = bounds.clusters is None or any(fnmatchcase(cluster.name, pattern) for pattern in bounds.clusters)
+    return named and bounds.selector.matches(cluster.labels)
 
 
 def _by_name(target: Target, cluster: Cluster) -> bool:

@@ -6,15 +6,16 @@ to fleet.py and matrix.py.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from knarr.bundle.bounds import Bounds
 from knarr.bundle.canonical import canonical_json
 from knarr.pipeline.chart_lock import ChartReference
 from knarr.pipeline.errors import KnarrError, failure_of
 from knarr.pipeline.failure import Failure
-from knarr.pipeline.names import AppName, ClusterName, SourceName
+from knarr.pipeline.names import FLEET_SOURCE, AppName, ClusterName, SourceName
 from knarr.renderer.core.documents import (
     API_VERSION,
     App,
@@ -22,18 +23,21 @@ from knarr.renderer.core.documents import (
     Fleet,
     HelmOptions,
     JsonnetOptions,
-    Policy,
+    Membership,
     Source,
+    SourceBounds,
     Target,
 )
 from knarr.renderer.core.expressions import rule_faults
 from knarr.renderer.core.failures import failure
 from knarr.renderer.core.limits import Limits
-from knarr.renderer.core.schemas import KINDS, check
+from knarr.renderer.core.schemas import KINDS, check, position_of
 from knarr.renderer.core.selector import Operator, Requirement, Selector
 from knarr.renderer.core.yaml_kubectl import Document, read_documents
 
-AnyDocument = Fleet | Cluster | App | Policy
+AnyDocument = Fleet | Cluster | App
+_UNBUILT_KEYS = ("rollout", "syncWindows")
+_SHORTEST_WINDOW, _LONGEST_WINDOW = 3_600.0, 30 * 86_400.0
 _HEADER_KEYS = (
     "prune",
     "deletionPolicy",
@@ -50,10 +54,11 @@ _HEADER_KEYS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parsed:
-    """The documents of one file that are right, and everything that is wrong with the others."""
+    """The documents of one file that are right, everything that is wrong with the others, and what has no effect."""
 
     documents: tuple[AnyDocument, ...] = ()
     failures: tuple[Failure, ...] = ()
+    notices: tuple[Failure, ...] = ()
 
 
 def parse(data: bytes, file: str, kinds: tuple[str, ...], limits: Limits) -> Parsed:
@@ -67,14 +72,30 @@ def parse(data: bytes, file: str, kinds: tuple[str, ...], limits: Limits) -> Par
         return Parsed(failures=(failure_of(error),))
     documents: list[AnyDocument] = []
     failures: list[Failure] = []
+    notices: list[Failure] = []
     for document in read:
+        if is_policy(document.value) and "RolloutPolicy" in kinds:
+            notices.append(policy_notice(document.origin))
+            continue
         wrong = _check(document, kinds)
         failures.extend(wrong)
         if not wrong:
             documents.append(_build(document))
     if not read:
         failures.append(failure("KNR2013", f"the file holds no document; expected {' or '.join(kinds)}", origin=file))
-    return Parsed(documents=tuple(documents), failures=tuple(failures))
+    return Parsed(documents=tuple(documents), failures=tuple(failures), notices=tuple(notices))
+
+
+def is_policy(value: Any) -> bool:
+    """Whether it means to be a RolloutPolicy."""
+    return isinstance(value, dict) and value.get("kind") == "RolloutPolicy"
+
+
+def policy_notice(origin: str) -> Failure:
+    """A policy has no effect, so it is neither read nor passed over in silence."""
+    return failure(
+        "KNR2021", "RolloutPolicy is not built yet: every change goes to all clusters at once; remove it", origin=origin
+    )
 
 
 def seconds_of(duration: str) -> float:
@@ -114,12 +135,21 @@ def _meaning(document: Document) -> tuple[Failure, ...]:
     """What no schema says: operators and their values, and what a health rule asks."""
     selectors = (m for expression in _expressions(document.value) for m in _expression_faults(expression))
     return (
+        *_window_faults(document),
         *(failure("KNR2019", message, origin=document.origin) for message in selectors),
         *(
             failure("KNR2020", message, origin=document.origin)
             for message in rule_faults(document.value.get("healthRules"))
         ),
     )
+
+
+def _window_faults(document: Document) -> Iterator[Failure]:
+    guards = document.value.get("guards")
+    window = guards.get("window") if isinstance(guards, dict) else None
+    if isinstance(window, str) and not _SHORTEST_WINDOW <= seconds_of(window) <= _LONGEST_WINDOW:
+        message = f"guards.window is {window}, but must be between 1h and 30d"
+        yield failure("KNR2011", message, origin=position_of(document, ["guards", "window"]))
 
 
 def _expressions(value: Any) -> list[Mapping[str, Any]]:
@@ -155,8 +185,6 @@ def _build(document: Document) -> AnyDocument:
                 capabilities=tuple(sorted(value["capabilities"])) if "capabilities" in value else None,
                 origin=document.origin,
             )
-        case "RolloutPolicy":
-            return Policy(name=value["name"], document=canonical_json(value), origin=document.origin)
     return app_of(value, document.origin)
 
 
@@ -164,16 +192,50 @@ def _fleet(value: Mapping[str, Any], file: str) -> Fleet:
     return Fleet(
         name=value.get("name", ""),
         apps=value.get("apps", ""),
+        membership=Membership(value.get("clusters", Membership.DOCUMENTED.value)),
+        bounds=_bounds(FLEET_SOURCE, value.get("bounds")),
         sources=tuple(
             Source(
-                name=SourceName(s["name"]), url=s["url"], apps=s.get("apps", ""), path=s.get("path", ""), origin=file
+                name=SourceName(s["name"]),
+                url=s["url"],
+                apps=s.get("apps", ""),
+                path=s.get("path", ""),
+                bounds=_bounds(s["name"], s.get("bounds")),
+                origin=file,
             )
             for s in value.get("sources", ())
         ),
         groups={name: selector_of(s) for name, s in value.get("groups", {}).items()},
         reported_labels=frozenset(value.get("reportedLabels", ())),
-        guards=canonical_json(value["guards"]) if "guards" in value else b"",
+        guards=canonical_json(_guards(value["guards"])) if "guards" in value else b"",
     )
+
+
+def _bounds(source: str, value: Mapping[str, Any] | None) -> SourceBounds:
+    """Only what is said binds: a source without `bounds` keeps its bundles as they are."""
+    if not value:
+        return SourceBounds()
+
+    def words(key: str) -> tuple[str, ...] | None:
+        return tuple(value[key]) if key in value else None
+
+    objects = Bounds(
+        source=source,
+        namespaces=words("namespaces"),
+        kinds=words("kinds"),
+        # Who may touch some namespaces only was not meant to hold cluster roles.
+        cluster_kinds=words("clusterKinds") if "clusterKinds" in value or "namespaces" not in value else (),
+        system_namespaces=words("systemNamespaces") or (),
+        adopt_namespaces=value.get("adoptNamespaces", False),
+        service_account=value.get("serviceAccount", ""),
+    )
+    return SourceBounds(objects=objects, clusters=words("clusters"), selector=selector_of(value.get("clusterSelector")))
+
+
+def _guards(value: Mapping[str, Any]) -> dict[str, Any]:
+    """As rollout reads them: times in seconds."""
+    plain = {key: setting for key, setting in value.items() if key != "window"}
+    return {**plain, "windowSeconds": int(seconds_of(value["window"]))} if "window" in value else plain
 
 
 def app_of(value: Mapping[str, Any], origin: str) -> App:
@@ -188,8 +250,7 @@ def app_of(value: Mapping[str, Any], origin: str) -> App:
         variables=value.get("variables"),
         depends_on=tuple(AppName(name) for name in value.get("dependsOn", ())),
         policy={key: value[key] for key in _HEADER_KEYS if key in value},
-        rollout=value.get("rollout", ""),
-        sync_windows=canonical_json(value["syncWindows"]) if "syncWindows" in value else b"",
+        unbuilt=tuple(key for key in _UNBUILT_KEYS if key in value),
         allow_plaintext_secrets=value.get("allowPlaintextSecrets", False),
         allow_unknown_kinds=value.get("allowUnknownKinds", True),
         helm=HelmOptions(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from knarr.pipeline.codec import encode
@@ -10,7 +10,7 @@ from knarr.pipeline.digest import digest_of
 from knarr.pipeline.names import AppName
 from knarr.pipeline.revision import ClusterFacts, Index, RevisionRendered, RolloutOptions, Variant
 from knarr.pipeline.snapshot import Commit
-from knarr.renderer.core.documents import App, Fleet, Policy
+from knarr.renderer.core.documents import App
 
 Order = tuple[int, int, int]
 
@@ -46,15 +46,9 @@ def is_older(one: Order, other: Order) -> bool:
     return one != other and all(a <= b for a, b in zip(one, other, strict=True))
 
 
-def options_of(app: App, fleet: Fleet, policies: Mapping[str, Policy]) -> RolloutOptions:
-    """What rollout needs to know of the app; the caller has checked that the policy exists."""
-    policy = policies.get(app.rollout)
-    return RolloutOptions(
-        policy=app.rollout,
-        policy_json=policy.document if policy else b"",
-        guards_json=fleet.guards,
-        depends_on=tuple(app.depends_on),
-    )
+def options_of(app: App) -> RolloutOptions:
+    """What rollout needs to know of the app. Guards are the fleet's: CommitRendered has them."""
+    return RolloutOptions(depends_on=tuple(app.depends_on))
 
 
 def revision_of(

@@ -52,29 +52,30 @@ def _failures(error: Any, document: Document, kind: str) -> list[Failure]:
         case "additionalProperties":
             return [_unknown_key(document, kind, path, key) for key in detail.unexpected]
         case "required":
-            return [failure("KNR2012", f"{where} needs {detail.property!r}", origin=_position(document, path))]
+            return [failure("KNR2012", f"{where} needs {detail.property!r}", origin=position_of(document, path))]
         case "propertyNames":
             key = str(detail.error.instance)
             message = f"{where}: {key!r} is not a valid name here"
-            return [failure("KNR2011", message, origin=_position(document, [*path, key], of_key=True))]
+            return [failure("KNR2011", message, origin=position_of(document, [*path, key], of_key=True))]
         case "type":
             wanted = " or ".join(detail.types)
             message = f"{where} is {_type_name(error.instance)}, but must be {wanted}"
             hint = " (quote it)" if detail.types == ["string"] and not isinstance(error.instance, dict | list) else ""
-            return [failure("KNR2011", message + hint, origin=_position(document, path))]
+            return [failure("KNR2011", message + hint, origin=position_of(document, path))]
         case "enum":
             choices = [str(o) for o in detail.options]
             message = f"{where} is {error.instance!r}, but must be one of {', '.join(choices)}"
             return [
-                failure("KNR2011", message + _nearest(str(error.instance), choices), origin=_position(document, path))
+                failure("KNR2011", message + _nearest(str(error.instance), choices), origin=position_of(document, path))
             ]
-    return [failure("KNR2011", f"{where}: {_trimmed(error)}", origin=_position(document, path))]
+    return [failure("KNR2011", f"{where}: {_trimmed(error)}", origin=position_of(document, path))]
 
 
 def _trimmed(error: Any) -> str:
     schema_here = _at(error)
     described = schema_here.get("description") if isinstance(schema_here, dict) else None
-    return f"{str(error.instance)[:60]!r} does not fit" + (f" ({described})" if described else "")
+    shown = "it" if "@" in str(error.instance) else f"{str(error.instance)[:60]!r}"  # an address may hold a login
+    return f"{shown} does not fit" + (f" ({described})" if described else "")
 
 
 def _at(error: Any) -> Any:
@@ -95,7 +96,7 @@ def _at(error: Any) -> Any:
 def _unknown_key(document: Document, kind: str, path: _Path, key: str) -> Failure:
     known = sorted(_known_keys(schema(kind), path))
     message = f"{_text_of(path)} has no key {key!r}{_nearest(key, known)}"
-    return failure("KNR2010", message, origin=_position(document, [*path, key], of_key=True))
+    return failure("KNR2010", message, origin=position_of(document, [*path, key], of_key=True))
 
 
 def _known_keys(node: Any, path: _Path) -> set[str]:
@@ -138,7 +139,7 @@ def _text_of(path: _Path) -> str:
     return text.lstrip(".") or "the document"
 
 
-def _position(document: Document, path: _Path, *, of_key: bool = False) -> str:
+def position_of(document: Document, path: _Path, *, of_key: bool = False) -> str:
     """Where the value (or its key) at `path` begins."""
     if document.node is None:
         return document.origin

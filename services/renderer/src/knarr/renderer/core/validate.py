@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from knarr.bundle.canonical import Object, group_of, id_of
+from knarr.bundle.canonical import Object, group_of, id_of, is_protected
+from knarr.bundle.hooks import is_hook
 from knarr.pipeline.failure import Failure
 from knarr.pipeline.names import ObjectId
 from knarr.renderer.core import kubernetes_schemas
@@ -75,6 +76,9 @@ def validate(
         failures.extend(
             failure("KNR2515", message, object_id=identity, origin=origin) for message in annotation_faults(manifest)
         )
+        if is_hook(manifest) and is_protected(manifest):
+            message = f"a {manifest['kind']} cannot be a hook: deleting it takes with it what cannot be brought back"
+            failures.append(failure("KNR2608", message, object_id=identity, origin=origin))
         for code, message, is_warning in _kind_faults(manifest, app, kubernetes_version, known):
             found = failure(code, message, object_id=identity, origin=origin)
             (warnings if is_warning else failures).append(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from knarr.messaging.broker import Broker
+from knarr.messaging.broker import Outdated as BrokerOutdated
 from knarr.messaging.streams import ASSIGNMENTS, REVISIONS
 from knarr.messaging.subjects import (
     assignment_subject,
@@ -13,6 +14,7 @@ from knarr.messaging.subjects import (
 from knarr.pipeline.decision import CommandHandled, RolloutDecided
 from knarr.pipeline.names import FLEET_SOURCE
 from knarr.pipeline.revision import RevisionRendered
+from knarr.rollout.ports import Outdated
 
 
 class NatsOutbox:
@@ -21,9 +23,17 @@ class NatsOutbox:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
 
-    async def assignment(self, cluster: str, signed: bytes) -> None:
-        """Stores a signed assignment; the stream republishes it as a hint."""
-        await self._broker.publish_bytes(assignment_subject(cluster), signed)
+    async def assignment(self, cluster: str, signed: bytes, *, expect: int) -> int:
+        """Stores a signed assignment over the sequence that is expected; the stream republishes it as a hint."""
+        try:
+            return await self._broker.publish_bytes(assignment_subject(cluster), signed, expect_last=expect)
+        except BrokerOutdated as error:
+            raise Outdated(cluster) from error
+
+    async def newest_assignment(self, cluster: str) -> tuple[bytes, int] | None:
+        """What is stored there now, and its sequence."""
+        found = await self._broker.newest_bytes(ASSIGNMENTS, assignment_subject(cluster))
+        return (found.value, found.sequence) if found is not None else None
 
     async def decided(self, decision: RolloutDecided) -> None:
         """Stores a decision under the source whose commit it answers."""

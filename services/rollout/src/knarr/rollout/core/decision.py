@@ -7,84 +7,192 @@ another counted on (an object that moves between them), so holds are found to a 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from knarr.pipeline.decision import AppDecision, AppVerdict, AssignedVariant, HeldReason, Loss
-from knarr.pipeline.failure import Failure
-from knarr.pipeline.names import object_words
-from knarr.rollout.core.claims import Clash, clashes, gained_by_others
-from knarr.rollout.core.guard import Change, GuardSettings, losses, lost_objects, reasons_to_hold
-from knarr.rollout.core.moves import Move, changes_of, moves_to
-from knarr.rollout.core.state import FleetState, Target
+from immutables import Map
+
+from knarr.bundle.budget import within
+from knarr.pipeline.decision import HeldReason, Loss
+from knarr.pipeline.digest import sha256
+from knarr.rollout.core.guard import GuardSettings, Step, leaves_too_many, losses, reasons_to_hold, stricter
+from knarr.rollout.core.moves import Move, moves_to, moves_to_target
+from knarr.rollout.core.situations import Clash, Situation, clashes_in, is_covered, loss_key, situations, steps_in
+from knarr.rollout.core.state import FleetState
+
+Looks = Mapping[str, frozenset[str] | None]  # app → the clusters to look at; None: all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
-    """One move that goes out. `approved` opens the agent's own budget for it; `defer_prune` closes it for now."""
+    """One move that goes out. `approved`: an operator approved what it deletes; `defer_prune` closes it for now.
+
+    `going`: what it deletes there.
+    """
 
     move: Move
     approved: bool = False
     defer_prune: bool = False
+    going: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """Why an app's target is not sent."""
+    """Why an app's target is not sent. `evidence` is what an approval has to name."""
 
     reasons: tuple[HeldReason, ...]
     losses: tuple[Loss, ...]
     clusters: tuple[str, ...]
+    evidence: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What goes out, what is held, and how each looked-at app is told about it."""
+    """What of the apps looked at goes out, is held, refused, or waits until another app renders (app → clusters).
 
-    sends: tuple[Send, ...]
-    held: Mapping[str, Held]
-    refused: Mapping[str, tuple[Clash, ...]]
-    apps: tuple[AppDecision, ...]
+    `moves`: app → all that its target asks for; `limited`: apps looked at in some of their clusters only.
+    """
+
+    moves: Mapping[str, tuple[Move, ...]]
+    sends: tuple[Send, ...] = ()
+    held: Mapping[str, Held] = field(default_factory=dict)
+    refused: Mapping[str, tuple[Clash, ...]] = field(default_factory=dict)
+    waiting: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    judged_by: Mapping[str, GuardSettings] = field(default_factory=dict)
+    limited: frozenset[str] = frozenset()
 
 
-def decide(
-    state: FleetState, apps: Iterable[str], settings: GuardSettings, *, only: frozenset[str] | None = None
-) -> Decision:
-    """Decides the named apps; `only` limits it to these clusters (one that has just enrolled)."""
-    looked_at = sorted(a for a in apps if a in state.targets)
-    moves = {app: _within(moves_to_target(state, state.targets[app], app), only) for app in looked_at}
-    held = _already_held(state, looked_at) if only is not None else {}
+def decide(state: FleetState, looks: Looks, settings: GuardSettings, now_ms: int) -> Decision:
+    """Decides the named apps."""
+    looked_at = sorted(a for a in looks if a in state.targets)
+    moves = {app: moves_to_target(state, app, state.targets[app], looks[app]) for app in looked_at}
+    judging = _Judging(state=state, settings=settings, now_ms=now_ms)
+    limited = frozenset(a for a in looked_at if looks[a] is not None)
+    held = {a: _NOT_ASKED for a in limited if state.targets[a].held}
     refused: dict[str, tuple[Clash, ...]] = {}
     while True:
         going = _going(state, moves, held, refused)
-        more_held = _newly_held(state, going, held, settings)
-        more_refused = {} if more_held else _newly_refused(state, going)
+        there = situations(state, going.values())
+        more_held = {a: h for a, h in judging.held(going, there).items() if a not in held}
+        more_refused = {} if more_held else _refused(state, there)
         if not more_held and not more_refused:
             break
         held |= more_held
         refused |= more_refused
-    sends = tuple(_sends(state, going))
-    return Decision(sends=sends, held=held, refused=refused, apps=_told(state, looked_at, moves, sends, held, refused))
+    held = {a: h if a in limited else judging.shown(a, moves[a], going, h) for a, h in held.items()}
+    sends, waiting = _sent(state, going, there, judging)
+    return Decision(
+        moves=moves,
+        sends=sends,
+        held=held,
+        refused=refused,
+        waiting=waiting,
+        judged_by={a: judging.settings_of(a) for a in held},
+        limited=limited,
+    )
 
 
-def moves_to_target(state: FleetState, target: Target, app: str) -> tuple[Move, ...]:
-    """All moves that the target asks for."""
-    return moves_to(state, app, target.revision, gone=target.gone)
+_NOT_ASKED = Held(reasons=(), losses=(), clusters=())  # it stays held for a newcomer, although it would delete nothing
 
 
-def target_id(target: Target) -> str:
-    """What an approval of this target names."""
-    return target.removal_id if target.gone else target.revision.revision
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Judging:
+    """The guard over moves that would go out together."""
+
+    state: FleetState
+    settings: GuardSettings
+    now_ms: int
+
+    def settings_of(self, app: str) -> GuardSettings:
+        """What judges the app: never less strict than what has judged its target so far."""
+        before = self._judged_before(app)
+        return stricter(before, self.settings) if before is not None else self.settings
+
+    def held(self, going: Mapping[str, tuple[Move, ...]], there: tuple[Situation, ...]) -> dict[str, Held]:
+        """The apps that may not go."""
+        found: dict[str, list[HeldReason]] = {}
+        for situation in there:
+            for step in self.steps_in(situation):
+                reasons = self._reasons(step)
+                to_hold = [*step.causes] if step.came else []
+                if step.app in going and not step.covered and (step.deletes or not step.after):
+                    to_hold.append(step.app)
+                for app in to_hold if reasons else ():
+                    found.setdefault(app, []).extend(reasons)
+        for app, moves in going.items():
+            found.setdefault(app, []).extend(self._leaving(app, moves))
+        return {
+            app: Held(reasons=_distinct(reasons), losses=(), clusters=tuple(sorted(m.cluster for m in going[app])))
+            for app, reasons in found.items()
+            if reasons
+        }
+
+    def shown(self, app: str, moves: tuple[Move, ...], going: Mapping[str, tuple[Move, ...]], held: Held) -> Held:
+        """With what it would delete if it were approved now, beside what goes: what an operator is shown."""
+        together = {**going, app: moves}
+        touched = {m.cluster for m in moves}
+        steps = [
+            step
+            for situation in situations(self.state, together.values())
+            if touched.intersection(situation.clusters)
+            for step in self.steps_in(situation)
+            if step.app == app
+        ]
+        found = tuple(sorted(losses(steps), key=lambda loss: loss.clusters))
+        target = self.state.targets[app]
+        clusters = tuple(sorted(touched))
+        return replace(held, losses=found, clusters=clusters, evidence=evidence_of(app, target.id, found))
+
+    def steps_in(self, situation: Situation) -> tuple[Step, ...]:
+        """What apps lose there, over the longest window of the guards that judge them."""
+        longest = max(self.settings_of(app).window_seconds for app in situation.moves)
+        return steps_in(self.state, situation, replace(self.settings.budget, window_seconds=longest), self._time_of)
+
+    def _reasons(self, step: Step) -> tuple[HeldReason, ...]:
+        judges = self.settings_of(step.app)
+        for cause in step.causes:
+            judges = stricter(judges, self.settings_of(cause))
+        return reasons_to_hold(step, judges)
+
+    def _leaving(self, app: str, moves: tuple[Move, ...]) -> tuple[HeldReason, ...]:
+        leaving = [m.cluster for m in moves if m.ref is None and not self._covered(m)]
+        if not leaving:
+            return ()
+        settings = self.settings_of(app)
+        placed = self.state.placements.get(app, Map())
+        earlier = within(self.state.departed.get(app, Map()), self._time_of(app), settings.budget)
+        before = {c for c in placed if (m := self.state.members.get(c)) is not None and m.in_fleet}
+        gone = {c for c in earlier if c not in placed}
+        return leaves_too_many(app, len(leaving) + len(gone), len(before) + len(gone), settings)
+
+    def _covered(self, move: Move) -> bool:
+        grant = self.state.grants.get(move.app)
+        return grant is not None and move.cluster in grant.clusters
+
+    def _judged_before(self, app: str) -> GuardSettings | None:
+        target = self.state.targets.get(app)
+        return target.judged_by if target is not None and target.held else None
+
+    def _time_of(self, app: str) -> int:
+        target = self.state.targets.get(app)
+        return target.judged_ms if target is not None and target.held and target.judged_ms else self.now_ms
 
 
-def _already_held(state: FleetState, apps: list[str]) -> dict[str, Held]:
-    """A held target stays held for a newcomer, although it would delete nothing there."""
-    nothing = Held(reasons=(), losses=(), clusters=())
-    targets = {app: state.targets[app] for app in apps}
-    return {app: nothing for app, t in targets.items() if t.held and target_id(t) not in state.approvals}
+def evidence_of(app: str, target: str, shown: Iterable[Loss]) -> bytes:
+    """The digest of what an operator is shown to approve."""
+    lines = [app, target]
+    for loss in shown:
+        lines += ["in", *loss.clusters, "removed" if loss.app_removed else "loses", *loss.object_ids]
+    return sha256("\n".join(lines).encode())
 
 
-def _within(moves: tuple[Move, ...], only: frozenset[str] | None) -> tuple[Move, ...]:
-    return moves if only is None else tuple(m for m in moves if m.cluster in only)
+def shown_losses(shown: Iterable[Loss]) -> dict[str, bytes]:
+    """Cluster → the digest of what goes there: what a grant covers."""
+    return {
+        cluster: key
+        for loss in shown
+        for key in (loss_key(loss.object_ids, removed=loss.app_removed),)
+        for cluster in loss.clusters
+    }
 
 
 def _going(
@@ -94,69 +202,61 @@ def _going(
     refused: Mapping[str, tuple[Clash, ...]],
 ) -> dict[str, tuple[Move, ...]]:
     """What would go out now: held apps bring a cluster that never had them to the last released revision only."""
-    going = {}
-    for app, wanted in moves.items():
-        if app in refused:
-            continue
-        going[app] = _released_for_newcomers(state, app, wanted) if app in held else wanted
-    return going
+    return {
+        app: released_for_newcomers(state, app, wanted) if app in held else wanted
+        for app, wanted in moves.items()
+        if app not in refused
+    }
 
 
-def _released_for_newcomers(state: FleetState, app: str, wanted: tuple[Move, ...]) -> tuple[Move, ...]:
+def released_for_newcomers(state: FleetState, app: str, wanted: tuple[Move, ...]) -> tuple[Move, ...]:
+    """The moves of clusters that never had the held app, to what was released last."""
     target = state.targets[app]
     if target.released is None or target.released.revision == target.revision.revision:
         return ()
-    placed = state.placements.get(app, {})
-    newcomers = {m.cluster for m in wanted if m.cluster not in placed}
-    return tuple(
-        m for m in moves_to(state, app, target.released, gone=False) if m.cluster in newcomers and m.ref is not None
-    )
+    placed = state.placements.get(app, Map())
+    newcomers = frozenset(m.cluster for m in wanted if m.cluster not in placed)
+    found = moves_to(state, app, target.released, gone=False, only=newcomers)
+    return tuple(m for m in found if m.ref is not None)
 
 
-def _newly_held(
-    state: FleetState, going: Mapping[str, tuple[Move, ...]], held: Mapping[str, Held], settings: GuardSettings
-) -> dict[str, Held]:
-    gained = gained_by_others(state, [m for ms in going.values() for m in ms], state.indexes)
-    found = {}
-    for app, moves in going.items():
-        if app in held or not moves or target_id(state.targets[app]) in state.approvals:
-            continue
-        changes = changes_of(state, moves, state.indexes, gained.get(app, {}))
-        reasons = reasons_to_hold(app, changes, clusters_before=_clusters_before(state, app), settings=settings)
-        if reasons:
-            clusters = tuple(sorted(m.cluster for m in moves))
-            found[app] = Held(reasons=reasons, losses=losses(changes), clusters=clusters)
-    return found
+def _refused(state: FleetState, there: tuple[Situation, ...]) -> dict[str, tuple[Clash, ...]]:
+    found: dict[str, dict[tuple[str, str], list[str]]] = {}
+    for situation in there:
+        for clash in clashes_in(state, situation):
+            found.setdefault(clash.app, {}).setdefault((clash.holder, clash.object_id), []).extend(clash.clusters)
+    return {
+        app: tuple(
+            Clash(app=app, holder=holder, object_id=identity, clusters=tuple(sorted(clusters)))
+            for (holder, identity), clusters in sorted(claims.items())
+        )
+        for app, claims in found.items()
+    }
 
 
-def _newly_refused(state: FleetState, going: Mapping[str, tuple[Move, ...]]) -> dict[str, tuple[Clash, ...]]:
-    found: dict[str, list[Clash]] = {}
-    for clash in clashes(state, [m for ms in going.values() for m in ms], state.indexes):
-        found.setdefault(clash.app, []).append(clash)
-    return {app: tuple(c) for app, c in found.items()}
-
-
-def _clusters_before(state: FleetState, app: str) -> int:
-    return sum(1 for c in state.placements.get(app, {}) if c in state.members and state.members[c].in_fleet)
-
-
-def _sends(state: FleetState, going: Mapping[str, tuple[Move, ...]]) -> Iterable[Send]:
+def _sent(
+    state: FleetState, going: Mapping[str, tuple[Move, ...]], there: tuple[Situation, ...], judging: _Judging
+) -> tuple[tuple[Send, ...], dict[str, tuple[str, ...]]]:
+    """What goes out, and which removals wait because another app of the cluster did not render."""
     failing = failing_clusters(state)
-    gained = gained_by_others(state, [m for ms in going.values() for m in ms], state.indexes)
+    deleting: dict[tuple[str, str], frozenset[str]] = {}
+    for situation in there:
+        for step in judging.steps_in(situation):
+            if step.app in situation.moves and step.deletes:
+                deleting |= {(step.app, cluster): step.going for cluster in step.clusters}
+    sends: list[Send] = []
+    waiting: dict[str, list[str]] = {}
     for app, moves in going.items():
-        approved = target_id(state.targets[app]) in state.approvals
-        for change in changes_of(state, moves, state.indexes, gained.get(app, {})):
-            deletes = change.after is None or bool(lost_objects(change))
-            for move in _moves_in(moves, change):
-                waits = deletes and failing.get(move.cluster, frozenset()) - {app}
-                if waits and move.ref is None:
-                    continue
-                yield Send(move=move, approved=approved and deletes, defer_prune=bool(waits))
-
-
-def _moves_in(moves: tuple[Move, ...], change: Change) -> Iterable[Move]:
-    clusters = set(change.clusters)
-    return (m for m in moves if m.cluster in clusters)
+        for move in moves:
+            going_there = deleting.get((app, move.cluster))
+            waits = going_there is not None and bool(failing.get(move.cluster, frozenset()) - {app})
+            if waits and move.ref is None:
+                waiting.setdefault(app, []).append(move.cluster)
+                continue
+            lost = going_there or frozenset()
+            approved = going_there is not None and is_covered(state, move.cluster, app, lost, removed=move.ref is None)
+            sends.append(Send(move=move, approved=approved, defer_prune=waits, going=lost))
+    return tuple(sends), {app: tuple(sorted(clusters)) for app, clusters in waiting.items()}
 
 
 def failing_clusters(state: FleetState) -> dict[str, frozenset[str]]:
@@ -170,62 +270,15 @@ def failing_clusters(state: FleetState) -> dict[str, frozenset[str]]:
 
 def prunes_to_release(state: FleetState) -> tuple[tuple[str, str], ...]:
     """(app, cluster) whose prune was deferred for a failed app that has rendered since."""
-    failing = failing_clusters(state)
-    return tuple(
-        (app, cluster)
-        for app, placed in state.placements.items()
-        for cluster, placement in placed.items()
-        if placement.defer_prune and not failing.get(cluster, frozenset()) - {app}
-    )
-
-
-def _told(
-    state: FleetState,
-    looked_at: list[str],
-    moves: Mapping[str, tuple[Move, ...]],
-    sends: tuple[Send, ...],
-    held: Mapping[str, Held],
-    refused: Mapping[str, tuple[Clash, ...]],
-) -> tuple[AppDecision, ...]:
-    sent_to: dict[str, list[str]] = {}
-    for send in sends:
-        sent_to.setdefault(send.move.app, []).append(send.move.cluster)
-    found = []
-    for app in looked_at:
-        target = state.targets[app]
-        clusters = tuple(sorted(sent_to.get(app, ())))
-        base = AppDecision(app=app, revision=target_id(target), clusters=clusters, variants=_variants(target))
-        found.append(_verdict(base, target, held.get(app), refused.get(app), bool(moves[app])))
-    return tuple(found)
-
-
-def _verdict(
-    base: AppDecision, target: Target, held: Held | None, refused: tuple[Clash, ...] | None, moved: bool
-) -> AppDecision:
-    if refused:
-        return replace(base, verdict=AppVerdict.REFUSED, failures=tuple(_clash_failure(c) for c in refused[:20]))
-    if held:
-        return replace(base, verdict=AppVerdict.HELD, clusters=held.clusters, reasons=held.reasons, losses=held.losses)
-    if not moved:
-        return replace(base, verdict=AppVerdict.UNCHANGED)
-    return replace(base, verdict=AppVerdict.REMOVED if target.gone else AppVerdict.ASSIGNED)
-
-
-def _clash_failure(clash: Clash) -> Failure:
-    where = ", ".join(clash.clusters[:3]) + ("…" if len(clash.clusters) > 3 else "")
-    return Failure(
-        code="KNR3010",
-        message=f"app {clash.app} claims {object_words(clash.object_id)}, which app {clash.holder} holds in {where}",
-        object_id=clash.object_id,
-        next_step=f"Remove the object from one of {clash.app} and {clash.holder}, or move it in one commit.",
-    )
-
-
-def _variants(target: Target) -> tuple[AssignedVariant, ...]:
-    if target.gone:
+    if not state.deferred:
         return ()
-    return tuple(
-        AssignedVariant(digest=v.bundle.digest, object_count=v.bundle.object_count, clusters=v.clusters)
-        for v in target.revision.variants
-        if v.bundle is not None
-    )
+    failing = failing_clusters(state)
+    return tuple(sorted(p for p in state.deferred if not failing.get(p[1], frozenset()) - {p[0]}))
+
+
+def _distinct(reasons: Iterable[HeldReason]) -> tuple[HeldReason, ...]:
+    """The first of each number."""
+    found: dict[str, HeldReason] = {}
+    for reason in reasons:
+        found.setdefault(reason.code, reason)
+    return tuple(found.values())

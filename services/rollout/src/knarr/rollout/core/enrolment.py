@@ -1,70 +1,151 @@
-"""What a cluster's report means for rollout: who it is, how far it is, what it has confirmed."""
+"""What a cluster's report means for rollout: who it is, how far it is, what it has confirmed.
+
+Whoever holds one cluster's credential wrote it: what it says is believed of that cluster only, and within bounds.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from knarr.bundle.signing import is_sealing_key, is_signing_key, vouches_for
+from knarr.pipeline.failure import Failure
 from knarr.pipeline.report import AppReport, AppState, ClusterReport
 from knarr.rollout.core.state import Member, Placement, Removal
+
+LARGEST_GENERATION = 1 << 48
+LONGEST_UID = 128
+_TELL_AGAIN_MS = 3_600_000
+_RAISE_AGAIN_MS = 60_000
 
 
 class Standing(Enum):
     """How a cluster's report relates to what is known of it."""
 
     KNOWN = "known"
-    ENROLLED = "enrolled"  # first report, or a new key of the same cluster
-    STRANGER = "stranger"  # another cluster under a known name
+    ENROLLED = "enrolled"  # first report
+    REKEYED = "rekeyed"  # a new sealing key, with the word of the signing key that was bound
     AHEAD = "ahead"  # has seen a generation that this hub does not remember
+    STRANGER = "stranger"  # another cluster under a known name
     OTHER_EPOCH = "other epoch"
+    UNVOUCHED = "unvouched"  # a new sealing key without that word
+    IMPOSSIBLE = "impossible"  # says what cannot be
+
+
+_REFUSALS = {
+    Standing.STRANGER: ("KNR3020", "another cluster reports under the name {}"),
+    Standing.OTHER_EPOCH: ("KNR3021", "cluster {} obeys another installation"),
+    Standing.UNVOUCHED: ("KNR3022", "cluster {} reports another sealing key without the word of its signing key"),
+    Standing.IMPOSSIBLE: ("KNR3023", "the report of cluster {} says what cannot be; it is not believed"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """The standing, and the member as it is after the report."""
+    """The standing, the member as it is after the report, and what is worth telling."""
 
     standing: Standing
     member: Member
+    notice: Failure | None = None
+
+    @property
+    def is_welcome(self) -> bool:
+        """Whether the cluster is to be sent an assignment because of it."""
+        return self.standing in (Standing.ENROLLED, Standing.REKEYED, Standing.AHEAD)
 
 
-def hear(now: Member | None, report: ClusterReport, *, epoch: str) -> Heard:
+def hear(now: Member | None, report: ClusterReport, *, epoch: str, now_ms: int) -> Heard:
     """Judges a cluster report. The broker has authenticated the name; the UID tells two clusters of one name apart."""
     member = now or Member(name=report.cluster)
-    if report.epoch and report.epoch != epoch:
-        return Heard(standing=Standing.OTHER_EPOCH, member=member)
-    if member.uid and report.cluster_uid != member.uid:
-        return Heard(standing=Standing.STRANGER, member=member)
-    if not report.cluster_uid or len(report.sealing_public_key) != 32:
-        return Heard(standing=Standing.KNOWN, member=member)
-    fresh = member.uid == "" or member.sealing_key != report.sealing_public_key
-    ahead = report.generation_seen > member.generation
+    standing = _standing(member, report, epoch, now_ms)
+    if standing in _REFUSALS:
+        return _refused(member, standing, now_ms)
+    if standing is Standing.KNOWN:
+        return Heard(standing=standing, member=_bound(member, report))
     after = replace(
-        member,
+        _bound(member, report),
         uid=report.cluster_uid,
         sealing_key=report.sealing_public_key,
         generation=max(member.generation, report.generation_seen),
+        raised_ms=now_ms if standing is Standing.AHEAD else member.raised_ms,
     )
-    if fresh:
-        return Heard(standing=Standing.ENROLLED, member=after)
-    return Heard(standing=Standing.AHEAD if ahead else Standing.KNOWN, member=after)
+    notice = None
+    if standing is Standing.REKEYED:
+        message = f"cluster {member.name} has a new sealing key, with the word of its signing key"
+        notice = Failure(code="KNR3025", message=message)
+    return Heard(standing=standing, member=after, notice=notice)
 
 
-_APPLIED = frozenset({AppState.HEALTHY, AppState.PROGRESSING, AppState.DEGRADED, AppState.DRIFTED})
+def _standing(member: Member, report: ClusterReport, epoch: str, now_ms: int) -> Standing:
+    if report.epoch and report.epoch != epoch:
+        return Standing.OTHER_EPOCH
+    if not _is_possible(report):
+        return Standing.IMPOSSIBLE
+    if member.uid and report.cluster_uid != member.uid:
+        return Standing.STRANGER
+    if not report.cluster_uid or not report.sealing_public_key:
+        return Standing.KNOWN
+    if not member.enrolled:
+        return Standing.ENROLLED
+    if member.sealing_key != report.sealing_public_key:
+        return Standing.REKEYED if _vouched(member, report) else Standing.UNVOUCHED
+    is_ahead = report.generation_seen > member.generation
+    if is_ahead and now_ms >= member.raised_ms + _RAISE_AGAIN_MS:
+        return Standing.AHEAD
+    return Standing.KNOWN
 
 
-def confirmed(placement: Placement, report: AppReport) -> Placement | None:
-    """The placement with what the report proves gone forgotten; None when it proves nothing new.
+def _is_possible(report: ClusterReport) -> bool:
+    """Whether what rollout uses of the report is what an agent can say. A key is tried before it is believed."""
+    return (
+        0 <= report.generation_seen <= LARGEST_GENERATION
+        and len(report.cluster_uid) <= LONGEST_UID
+        and report.cluster_uid.isprintable()
+        and (not report.sealing_public_key or is_sealing_key(report.sealing_public_key))
+    )
 
-    Only a report that the digest was fully applied proves anything: a failed or held one may still run the old objects.
-    """
-    if report.state not in _APPLIED or not report.applied_at_ms or report.digest not in placement.baseline:
+
+def _vouched(member: Member, report: ClusterReport) -> bool:
+    return bool(member.signing_key) and vouches_for(
+        member.signing_key,
+        report.sealing_key_signature,
+        cluster_uid=report.cluster_uid,
+        sealing_key=report.sealing_public_key,
+    )
+
+
+def _bound(member: Member, report: ClusterReport) -> Member:
+    """The signing key is bound with the first report that has one beside the sealing key that is known."""
+    known = member.signing_key or not is_signing_key(report.signing_public_key)
+    ours = not member.enrolled or member.sealing_key == report.sealing_public_key
+    return member if known or not ours else replace(member, signing_key=report.signing_public_key)
+
+
+def _refused(member: Member, standing: Standing, now_ms: int) -> Heard:
+    """Told once an hour at most, and when it is something else."""
+    code, message = _REFUSALS[standing]
+    if member.told_ms and now_ms < member.told_ms + _TELL_AGAIN_MS:
+        return Heard(standing=standing, member=member)
+    notice = Failure(code=code, message=message.format(member.name))
+    return Heard(standing=standing, member=replace(member, told=code, told_ms=now_ms), notice=notice)
+
+
+_APPLIED = frozenset({AppState.HEALTHY, AppState.DEGRADED, AppState.DRIFTED})
+
+
+def placement_after(placement: Placement, report: AppReport) -> Placement:
+    """What the report proves: an approval that was used up, and whether the agent holds it by its own budget."""
+    if report.digest != placement.ref.digest and placement.ref.digest not in report.held_digests:
+        return placement
+    holds = report.state is AppState.HELD and placement.ref.digest in report.held_digests
+    used = placement.approved and report.state in _APPLIED and bool(report.applied_at_ms)
+    return replace(placement, agent_holds=holds, approved=placement.approved and not used)
+
+
+def removal_after(removal: Removal, report: AppReport) -> Removal | None:
+    """The tombstone after the report; None when the cluster says, at or after it, that the app is gone."""
+    if report.generation < removal.since_generation or report.generation > LARGEST_GENERATION:
+        return removal
+    if report.state is AppState.REMOVED:
         return None
-    if placement.defer_prune:
-        return None
-    keep = placement.baseline[placement.baseline.index(report.digest) :]
-    return replace(placement, baseline=keep) if keep != placement.baseline else None
-
-
-def removal_confirmed(removal: Removal, report: AppReport) -> bool:
-    """Whether the cluster says that the app is gone, at or after the tombstone."""
-    return report.state is AppState.REMOVED and report.generation >= removal.since_generation
+    return replace(removal, agent_holds=report.state is AppState.HELD)

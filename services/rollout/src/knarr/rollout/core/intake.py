@@ -1,26 +1,42 @@
-"""What a rendered commit means for the targets and the members. Concludes nothing from what could not be read (I1)."""
+"""What a rendered commit means for targets, members and guards. Concludes nothing from what could not be read (I1)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from knarr.pipeline.codec import encode
+from knarr.pipeline.digest import sha256
+from knarr.pipeline.failure import Failure
 from knarr.pipeline.names import FLEET_SOURCE
 from knarr.pipeline.revision import AppOutcome, CommitRendered, RenderedApp, RevisionRendered
 from knarr.pipeline.snapshot import Commit
-from knarr.rollout.core.state import FleetState, Member, Progress, Target
+from knarr.rollout.core.changes import Changes
+from knarr.rollout.core.guard import GuardSettings, loosened, stricter
+from knarr.rollout.core.state import FleetState, Guards, Member, Progress, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intake:
-    """Targets and members that the commit changes, and the apps that are worth a decision because of it."""
+    """What the commit changes, which apps are worth a decision because of it (app → clusters; None: all), the settings
+    that judge it, and what of it is worth telling."""
 
-    targets: Mapping[str, Target]
-    members: Mapping[str, Member]
-    apps: frozenset[str]
-    failing: Mapping[str, frozenset[str]]
-    progress: Mapping[str, Progress]
+    changes: Changes
+    looks: Mapping[str, frozenset[str] | None]
+    settings: GuardSettings
     detached: tuple[str, ...] = ()
+    notices: tuple[Failure, ...] = ()
+
+
+def is_decided(state: FleetState, rendered: CommitRendered) -> bool:
+    """Whether just this was decided last for the source: the message came twice."""
+    known = state.progress.get(rendered.commit.source) if rendered.commit else None
+    return known is not None and bool(known.digest) and known.digest == identity_of(rendered)
+
+
+def identity_of(rendered: CommitRendered) -> bytes:
+    """A digest of all that is said, but for what it cost."""
+    return sha256(encode(replace(rendered, started_at_ms=0, ended_at_ms=0, renders=0, cache_hits=0, blobs_published=0)))
 
 
 def order_of(revision: RevisionRendered) -> tuple[int, int, int]:
@@ -47,23 +63,82 @@ def take_in(state: FleetState, rendered: CommitRendered, revisions: Mapping[str,
     if _is_news(news, rendered.commit):
         targets |= _vanished(state, rendered)
     members = _members_after(state, rendered) if _is_news(news, rendered.fleet_commit) else {}
-    joined = any(m.in_fleet and not _was_in_fleet(state, name) for name, m in members.items())
     detached = tuple(sorted(n for n, m in members.items() if not m.in_fleet and _was_in_fleet(state, n)))
-    apps = set(targets) | {name for name, t in state.targets.items() if t.held and _concerns(rendered, name)}
-    if joined:
-        apps |= set(state.targets)
+    said = _guards_said(state, rendered, is_news=_is_news(news, rendered.fleet_commit))
+    guards = said if _is_of_the_fleet(rendered) else state.guards
     failing = _failing_after(state, rendered)
+    indexes = {i.digest: i for r in revisions.values() for i in r.indexes if i.digest not in state.indexes}
     return Intake(
-        targets=targets, members=members, apps=frozenset(apps), failing=failing, progress=news, detached=detached
+        changes=Changes(
+            targets=targets,
+            members=members,
+            progress=news,
+            guards=guards if guards != state.guards else None,
+            failing=failing if failing != dict(state.failing) else None,
+            grants={app: None for app in targets if app in state.grants},
+            revisions=tuple(revisions.values()),
+            indexes=indexes,
+        ),
+        looks=_looks(state, rendered, targets, members),
+        settings=_judging(state, rendered, said),
+        detached=detached,
+        notices=_loosening(state.guards, guards),
     )
+
+
+def _looks(
+    state: FleetState, rendered: CommitRendered, targets: Mapping[str, Target], members: Mapping[str, Member]
+) -> dict[str, frozenset[str] | None]:
+    """Apps that changed, that are held and concerned, or whose steps wait; all others where a cluster has joined."""
+    joined = frozenset(n for n, m in members.items() if m.in_fleet and not _was_in_fleet(state, n))
+    looks: dict[str, frozenset[str] | None] = dict.fromkeys(state.targets, joined) if joined else {}
+    for name, target in state.targets.items():
+        if target.waiting or name in state.grants or (target.held and _concerns(rendered, name)):
+            looks[name] = None
+    return looks | dict.fromkeys(targets, None)
+
+
+def _guards_said(state: FleetState, rendered: CommitRendered, *, is_news: bool) -> Guards:
+    """The fleet commit's settings; one that has none sets the defaults. An older or an unread one says nothing."""
+    if not rendered.fleet_read or not is_news or rendered.fleet_commit is None:
+        return state.guards
+    settings, now = GuardSettings.of(rendered.guards_json), state.guards
+    if settings == now.settings:
+        return now
+    return Guards(settings=settings, before=now.settings, commit=rendered.fleet_commit.number)
+
+
+def _judging(state: FleetState, rendered: CommitRendered, said: Guards) -> GuardSettings:
+    """The stricter of the settings before and after the commit, also when it is rendered once more."""
+    settings = stricter(state.guards.settings, said.settings)
+    again = rendered.commit is not None and rendered.commit.number <= state.guards.commit
+    if _is_of_the_fleet(rendered) and again:
+        settings = stricter(settings, state.guards.before)
+    return settings
+
+
+def _is_of_the_fleet(rendered: CommitRendered) -> bool:
+    return rendered.commit is not None and rendered.commit.source == FLEET_SOURCE
+
+
+def _loosening(before: Guards, after: Guards) -> tuple[Failure, ...]:
+    words = loosened(before.settings, after.settings)
+    if not words:
+        return ()
+    message = f"the fleet's guards are less strict from the next commit on: {'; '.join(words)}"
+    return (Failure(code="KNR3007", message=message),)
 
 
 def _progress_after(state: FleetState, rendered: CommitRendered) -> dict[str, Progress]:
     """Source → the newest (commit, facts) seen, for the sources of which this commit is not older news."""
     found: dict[str, Progress] = {}
     for commit in (rendered.fleet_commit, rendered.commit):
-        if commit is not None and (commit.number, rendered.facts_number) >= state.progress.get(commit.source, (0, 0)):
-            found[commit.source] = (commit.number, rendered.facts_number)
+        if commit is None:
+            continue
+        known = state.progress.get(commit.source, Progress(commit=0, facts=0))
+        if (commit.number, rendered.facts_number) >= (known.commit, known.facts):
+            after = replace(known, commit=commit.number, facts=rendered.facts_number)
+            found[commit.source] = replace(after, digest=identity_of(rendered)) if commit is rendered.commit else after
     return found
 
 
@@ -80,10 +155,15 @@ def _target_after(now: Target | None, app: RenderedApp, revision: RevisionRender
                 return now
             if now is None:
                 return Target(source=app.source, revision=revision)
-            return replace(now, source=app.source, revision=revision, gone=False)
+            return _renewed(replace(now, source=app.source, revision=revision, gone=False), now)
         case AppOutcome.GONE:
-            return replace(now, gone=True) if now else None
+            return _renewed(replace(now, gone=True), now) if now else None
     return now
+
+
+def _renewed(after: Target, before: Target) -> Target:
+    """Another target is judged anew: by the guards and the time of its own commit."""
+    return after if after.id == before.id else replace(after, judged_by=None, judged_ms=0)
 
 
 def _failing_after(state: FleetState, rendered: CommitRendered) -> dict[str, frozenset[str]]:
@@ -116,7 +196,7 @@ def _vanished(state: FleetState, rendered: CommitRendered) -> dict[str, Target]:
         return {}
     listed = {app.app for app in rendered.apps}
     return {
-        name: replace(target, gone=True)
+        name: _renewed(replace(target, gone=True), target)
         for name, target in state.targets.items()
         if target.source == rendered.commit.source and name not in listed and not target.gone
     }
@@ -144,5 +224,4 @@ def _was_in_fleet(state: FleetState, name: str) -> bool:
 
 
 def _concerns(rendered: CommitRendered, app: str) -> bool:
-    source = rendered.commit.source if rendered.commit else ""
-    return source == FLEET_SOURCE or any(a.app == app for a in rendered.apps)
+    return _is_of_the_fleet(rendered) or any(a.app == app for a in rendered.apps)

@@ -1,74 +1,108 @@
-"""What rollout knows: who is in the fleet, what each cluster was last assigned, and what is wanted next.
+"""What rollout knows: one frozen value, read by every decision and changed by `transition` only.
 
-Owned and changed by the flow (decide.py) only; the core reads it. Everything in it is kept in Postgres.
+All of it is kept in PostgreSQL but for the indexes by cluster, which follow from the rest. Maps are persistent: a
+changed copy costs what changed, so that one report in ten thousand clusters costs one report.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import hashlib
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import TypeVar
+
+from immutables import Map
 
 from knarr.pipeline.revision import BundleRef, Index, RevisionRendered
+from knarr.rollout.core.guard import GuardSettings
 
-# (commit number, facts number) of a source: how far rollout has come with it.
-Progress = tuple[int, int]
+K = TypeVar("K")
+V = TypeVar("V")
+_SIGNATURE_MASK = (1 << 256) - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far rollout has come with a source. `digest`: of the rendered commit that was decided last, so that one that
+    arrives twice is decided once."""
+
+    commit: int
+    facts: int
+    digest: bytes = b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexView:
-    """A bundle's index, ready for set arithmetic."""
+    """A bundle's index, ready for set arithmetic. `ids`: what stays in the cluster; `hooks`: what runs."""
 
     ids: frozenset[str]
-    protected: frozenset[str]
-    stable: Mapping[str, str]
+    protected: frozenset[str] = frozenset()
+    hooks: frozenset[str] = frozenset()
+
+    @property
+    def claims(self) -> frozenset[str]:
+        """Everything that nobody else may hold."""
+        return self.ids | self.hooks if self.hooks else self.ids
 
     @staticmethod
     def of(index: Index) -> IndexView:
         """From the message."""
         return IndexView(
-            ids=frozenset(o.object_id for o in index.objects),
-            protected=frozenset(o.object_id for o in index.objects if o.protected),
-            stable={o.object_id: o.stable_id for o in index.objects if o.stable_id and o.stable_id != o.object_id},
+            ids=frozenset(sys.intern(o.object_id) for o in index.objects if not o.hook),
+            protected=frozenset(sys.intern(o.object_id) for o in index.objects if o.protected and not o.hook),
+            hooks=frozenset(sys.intern(o.object_id) for o in index.objects if o.hook),
         )
 
 
-EMPTY_INDEX = IndexView(ids=frozenset(), protected=frozenset(), stable={})
+EMPTY_INDEX = IndexView(ids=frozenset())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
     """What one cluster was last assigned for one app.
 
-    `baseline` are the digests, oldest first and the present one last, that the cluster may still be running: what was
-    assigned since its last confirmation. Deletions are counted against all of them together.
+    `approved`: an operator approved what this step deletes, and the cluster has not confirmed it yet. `agent_holds`:
+    the cluster's agent waits for such an approval, by its own budget.
     """
 
     ref: BundleRef
     revision: str
-    baseline: tuple[bytes, ...]
     defer_prune: bool = False
     approved: bool = False
+    agent_holds: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """A tombstone on its way: the app is to leave the cluster."""
+    """A tombstone on its way: the app is to leave the cluster. `digest`: what it was last assigned there."""
 
     since_generation: int
     revision: str
-    baseline: tuple[bytes, ...]
+    digest: bytes = b""
+    approved: bool = False
+    agent_holds: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A cluster. `sealing_key` is empty until it has reported for the first time."""
+    """A cluster. `sealing_key` is empty until it has reported for the first time, and bound from then on.
+
+    `told`, `told_ms`: the number and time of what was last said against its reports; `raised_ms`: when it was last
+    heard to be ahead. Unix milliseconds.
+    """
 
     name: str
     in_fleet: bool = False
     uid: str = ""
     sealing_key: bytes = b""
+    signing_key: bytes = b""
     generation: int = 0
     labels: Mapping[str, str] = field(default_factory=dict)
+    told: str = ""
+    told_ms: int = 0
+    raised_ms: int = 0
 
     @property
     def enrolled(self) -> bool:
@@ -78,38 +112,139 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What is wanted of one app: the newest good revision, the last one let through, and whether it is gone."""
+    """What is wanted of one app: the newest good revision, the last one let through, and whether it is gone.
+
+    `judged_by`, `judged_ms`: of a held target, the strictest guards that have judged it, and when it was first held: it
+    stays held although they are loosened or time passes. `waiting`: clusters whose step waits until another app
+    renders.
+    """
 
     source: str
     revision: RevisionRendered
     released: RevisionRendered | None = None
     gone: bool = False
     held: bool = False
+    judged_by: GuardSettings | None = None
+    judged_ms: int = 0
+    waiting: tuple[str, ...] = ()
 
     @property
-    def removal_id(self) -> str:
-        """What an approval of the app's removal names: stable while nothing else changes."""
-        return f"remove-{self.revision.revision}"
+    def id(self) -> str:
+        """What an approval of this target names: the revision, or its removal."""
+        return f"remove-{self.revision.revision}" if self.gone else self.revision.revision
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """An operator's approval of one target, until it is used up. `clusters`: where it has not been used yet → the
+    digest of what was shown to go there.
+    """
+
+    target: str
+    evidence: bytes
+    approved_ms: int
+    clusters: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guards:
+    """The settings in force, the number of the fleet commit that set them, and those before it."""
+
+    settings: GuardSettings = GuardSettings()
+    before: GuardSettings = GuardSettings()
+    commit: int = 0
+
+
+Left = Mapping[str, int]  # object id → when it left the app, Unix milliseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FleetState:
-    """Everything at once; `placements` and `removals` are app → cluster → value."""
+    """Everything at once. `placements`, `removals`: app → cluster → value. `left`: cluster → app → what left it;
+    `departed`: app → cluster that it left unasked → when, Unix milliseconds.
 
-    members: dict[str, Member] = field(default_factory=dict)
-    targets: dict[str, Target] = field(default_factory=dict)
-    placements: dict[str, dict[str, Placement]] = field(default_factory=dict)
-    removals: dict[str, dict[str, Removal]] = field(default_factory=dict)
-    indexes: dict[bytes, IndexView] = field(default_factory=dict)
-    approvals: set[str] = field(default_factory=set)
-    # App that failed to render → clusters in which deletions wait because of it; empty: everywhere.
-    failing: dict[str, frozenset[str]] = field(default_factory=dict)
-    progress: dict[str, Progress] = field(default_factory=dict)
+    `failing`: app that did not render → clusters in which deletions wait because of it; empty: everywhere. From the
+    rest follow `assigned` (cluster → app → placement), `leaving` (cluster → app → removal), `signatures` (cluster → sum
+    over what it is assigned: equal for clusters that run the same) and `deferred` (placements whose prune waits).
+    """
 
-    def index(self, digest: bytes) -> IndexView:
-        """The index of a bundle that was assigned; KeyError would be a bug."""
-        return self.indexes[digest]
+    epoch: str = ""
+    members: Map[str, Member] = Map()
+    targets: Map[str, Target] = Map()
+    placements: Map[str, Map[str, Placement]] = Map()
+    removals: Map[str, Map[str, Removal]] = Map()
+    left: Map[str, Map[str, Left]] = Map()
+    departed: Map[str, Map[str, int]] = Map()
+    indexes: Map[bytes, IndexView] = Map()
+    failing: Map[str, frozenset[str]] = Map()
+    progress: Map[str, Progress] = Map()
+    guards: Guards = Guards()
+    grants: Map[str, Grant] = Map()
+    assigned: Map[str, Map[str, Placement]] = Map()
+    leaving: Map[str, Map[str, Removal]] = Map()
+    signatures: Map[str, int] = Map()
+    deferred: Map[tuple[str, str], None] = Map()
 
-    def reachable_members(self) -> list[str]:
-        """Clusters of the fleet that an assignment can be sealed for."""
-        return [name for name, member in self.members.items() if member.in_fleet and member.enrolled]
+    def reachable(self, cluster: str) -> bool:
+        """Whether the cluster is of the fleet, and an assignment can be sealed for it."""
+        member = self.members.get(cluster)
+        return member is not None and member.in_fleet and member.enrolled
+
+    def placement(self, app: str, cluster: str) -> Placement | None:
+        """What the cluster was last assigned for the app."""
+        return self.placements.get(app, Map()).get(cluster)
+
+    def removal(self, app: str, cluster: str) -> Removal | None:
+        """The app's tombstone for the cluster."""
+        return self.removals.get(app, Map()).get(cluster)
+
+    def index_of(self, placement: Placement | None) -> IndexView:
+        """The index of what is placed; empty for nothing."""
+        return self.indexes[placement.ref.digest] if placement is not None else EMPTY_INDEX
+
+
+def assembled(
+    plain: FleetState,
+    placements: Iterable[tuple[str, str, Placement]],
+    removals: Iterable[tuple[str, str, Removal]],
+    left: Iterable[tuple[str, str, Left]] = (),
+    departed: Iterable[tuple[str, str, int]] = (),
+) -> FleetState:
+    """The state of the given rows (app, cluster, value), with the indexes that follow from them."""
+    by_app, by_cluster = _nested(placements), _nested((c, a, p) for a, c, p in placements)
+    state = replace(
+        plain,
+        placements=by_app,
+        assigned=by_cluster,
+        removals=_nested(removals),
+        leaving=_nested((c, a, r) for a, c, r in removals),
+        left=_nested((c, a, ids) for a, c, ids in left),
+        departed=_nested(departed),
+    )
+    return replace(
+        state,
+        signatures=Map({c: _summed(apps) for c, apps in by_cluster.items()}),
+        deferred=Map({(a, c): None for a, row in by_app.items() for c, p in row.items() if p.defer_prune}),
+    )
+
+
+def signature_with(signature: int, removed: int, added: int) -> int:
+    """The signature after one placement gave way to another."""
+    return (signature - removed + added) & _SIGNATURE_MASK
+
+
+@lru_cache(maxsize=65_536)
+def signature_part(app: str, digest: bytes) -> int:
+    """What one placement adds to its cluster's signature."""
+    return int.from_bytes(hashlib.blake2b(digest, key=hashlib.sha256(app.encode()).digest()).digest()[:32], "big")
+
+
+def _summed(apps: Mapping[str, Placement]) -> int:
+    return sum(signature_part(app, p.ref.digest) for app, p in apps.items()) & _SIGNATURE_MASK
+
+
+def _nested(rows: Iterable[tuple[str, str, V]]) -> Map[str, Map[str, V]]:
+    found: dict[str, dict[str, V]] = {}
+    for outer, inner, value in rows:
+        found.setdefault(outer, {})[inner] = value
+    return Map({outer: Map(row) for outer, row in found.items()})

@@ -43,17 +43,19 @@ function Loss({ loss }) {
 
 function Approve({ r }) {
   const dialog = useRef(null);
-  const [state, set] = useState({ name: "", token: "", reason: "", problem: null, busy: false, done: false });
-  const close = () => { dialog.current.close(); set({ name: "", token: "", reason: "", problem: null, busy: false, done: false }); };
+  const fresh = { name: "", token: "", reason: "", evidence: "", problem: null, busy: false, done: false };
+  const [state, set] = useState(fresh);
+  const open = () => { set({ ...fresh, evidence: r.held.evidence }); dialog.current.showModal(); };
+  const close = () => { dialog.current.close(); set(fresh); };
   const submit = async (e) => {
     e.preventDefault();
     set({ ...state, busy: true, problem: null });
     try {
-      await command(`revisions/${r.revision}/approve`, state.token, { actor: "page", reason: state.reason, evidence: r.held.evidence });
+      await command(`revisions/${r.revision}/approve`, state.token, { actor: "page", reason: state.reason, evidence: state.evidence });
       set({ ...state, token: "", busy: false, done: true });
     } catch (problem) { set({ ...state, busy: false, problem }); }
   };
-  return html`<button type="button" class="danger" onClick=${() => dialog.current.showModal()}>Approve…</button>
+  return html`<button type="button" class="danger" onClick=${open}>Approve…</button>
     <dialog ref=${dialog} onClose=${close} aria-labelledby=${`approve-${r.short}`}>
       <form onSubmit=${submit}>
         <h3 id=${`approve-${r.short}`}>Approve ${many(r.held.objects, "deletion")} in ${many(r.held.clusters || r.clusters.length, "cluster")}?</h3>

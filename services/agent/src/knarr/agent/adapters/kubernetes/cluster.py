@@ -15,6 +15,7 @@ import orjson
 from knarr.agent.adapters.kubernetes.discovery import Discovery
 from knarr.agent.adapters.kubernetes.session import APPLY, JSON_PATCH, Session
 from knarr.agent.core.objects import Kind, Ref, ref_of
+from knarr.agent.core.ownership import NAMESPACE_MANAGER
 from knarr.agent.core.refusals import refusal
 from knarr.agent.ports import AGENT, Applied, As, ClusterIdentity, Event, EventType, Page, Selection, WatchExpired
 from knarr.bundle.canonical import Object
@@ -170,7 +171,7 @@ class KubernetesCluster:
         """See the port."""
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         try:
-            await self.session.ask("POST", f"{_NAMESPACES}?fieldManager={FIELD_MANAGER}-namespaces", body=namespace)
+            await self.session.ask("POST", f"{_NAMESPACES}?fieldManager={NAMESPACE_MANAGER}", body=namespace)
         except KnarrError as error:
             if error.code != "KNR4026":  # it exists already
                 raise

@@ -16,6 +16,7 @@ from knarr.agent.adapters.simulated.kinds import defined, is_namespaced
 from knarr.agent.adapters.simulated.objects import Change, Conflict, Key, Object, Objects, key_of
 from knarr.agent.core.capabilities import capabilities_of
 from knarr.agent.core.objects import Kind, Ref, ref_of
+from knarr.agent.core.ownership import NAMESPACE_MANAGER
 from knarr.agent.ports import (
     AGENT,
     Applied,
@@ -188,7 +189,7 @@ class SimulatedCluster:
         """See the port."""
         self.requests += 1
         if self.objects.get(("", "Namespace", "", name)) is None:
-            self._make_namespace(name)
+            self._make_namespace(name, manager=NAMESPACE_MANAGER)
 
     # -----------------------------------------------------------------------------
 
@@ -196,8 +197,15 @@ class SimulatedCluster:
         """What goes wrong from now on."""
         self.controllers.change_faults(faults)
 
-    def _make_namespace(self, name: str) -> None:
-        metadata = {"name": name, "uid": str(uuid.uuid4()), "creationTimestamp": "2026-01-01T00:00:00Z"}
+    def _make_namespace(self, name: str, *, manager: str = "kube-apiserver") -> None:
+        fields: Object = {"f:metadata": {"f:labels": {"f:kubernetes.io/metadata.name": {}}}}
+        metadata = {
+            "name": name,
+            "uid": str(uuid.uuid4()),
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+            "labels": {"kubernetes.io/metadata.name": name},
+            "managedFields": [{"manager": manager, "operation": "Update", "apiVersion": "v1", "fieldsV1": fields}],
+        }
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata, "status": {"phase": "Active"}}
         self.objects.store(("", "Namespace", "", name), namespace, None)
 

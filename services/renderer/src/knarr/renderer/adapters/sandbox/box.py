@@ -1,7 +1,7 @@
 """The renderer's side of the sandbox: asks the launcher to run something, and says with a number how it ended.
 
-One launcher per renderer process, started at first use and again when it dies. At most as many runs at a time as there
-are processors; the others wait their turn.
+One launcher per renderer process, started at first use and again when it dies. About as many runs at a time as there
+are processors, shared out per source; the others wait their turn.
 """
 
 from __future__ import annotations
@@ -15,24 +15,33 @@ import platform
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from knarr.pipeline.errors import KnarrError, rejected, retryable
 from knarr.renderer.adapters.sandbox import landlock, seccomp
+from knarr.renderer.core.fair import Places
 from knarr.renderer.core.limits import Limits
+from knarr.renderer.room import Room
 
 _MESSAGE_BYTES = 1 << 20
 _ERROR_TEXT = 2_000
+_READ_BYTES, _CUT_OFF = 65_536, 64
 _GRACE_SECONDS = 5.0
+_FIRST_PLACES = 6  # beyond the shared ones, for sources that have nothing running
+_NICE_PER_RUN, _NICEST = 4, 16  # a source's second run gives way to another's first, and all of them to the service
 _NO_MEMORY = ("out of memory", "cannot allocate memory", "MemoryError")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One run: a program (`argv`) or one of our own modules (`module`, `options`) with `root` readable, in `folder`."""
+    """One run: a program (`argv`) or one of our own modules (`module`, `options`) with `root` readable, in `folder`.
+
+    `source`: whose place it takes. `seconds`: what it may take; all that the limits allow when None.
+    `words`: what may be shown of what it says.
+    """
 
     root: Path
     folder: Path
@@ -40,6 +49,9 @@ class Run:
     module: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
+    seconds: float | None = None
+    words: Callable[[str], str] = str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +79,7 @@ class Sandbox:
 
     def __init__(self, work: Path, limits: Limits, *, confined: bool = True, at_once: int = 0) -> None:
         self._work, self._limits, self._confined = work, limits, confined
-        self._room = asyncio.Semaphore(at_once or max(2, os.cpu_count() or 2))
+        self._room = Room(Places(shared=at_once or max(2, os.cpu_count() or 2), first=_FIRST_PLACES))
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -107,14 +119,15 @@ class Sandbox:
 
     async def run(self, run: Run) -> Ended:
         """Runs it. KNR2402 time, KNR2403 memory or killed, KNR2404 output, KNR2409 (retryable) when it cannot begin."""
-        async with self._room:
+        async with self._room.place(run.source) as held:
             number = next(self._numbers)
             output, errors, given = (self._work / f"{what}-{number}" for what in ("out", "err", "options"))
             try:
                 # Not in the request: a message to the launcher has a bound, values and capabilities have a higher one.
                 given.write_text(json.dumps(dict(run.options)))
-                answer = await self._asked(self._request(run, number, output, errors, given))
-                return await asyncio.to_thread(self._ended, answer, output, errors)
+                request = self._request(run, number, output, errors, given)
+                answer = await self._asked({**request, "nice": min(_NICEST, held * _NICE_PER_RUN)})
+                return await asyncio.to_thread(self._ended, run, answer, request["seconds"], output, errors)
             finally:
                 for path in (output, errors, given):
                     path.unlink(missing_ok=True)
@@ -127,7 +140,7 @@ class Sandbox:
             "environment": dict(run.environment),
             "output": str(output),
             "errors": str(errors),
-            "seconds": self._limits.seconds,
+            "seconds": min(self._limits.seconds, run.seconds or self._limits.seconds),
             "memory": self._limits.memory_bytes,
             "output_bytes": self._limits.output_bytes,
             "confined": self._confined,
@@ -142,7 +155,7 @@ class Sandbox:
         self._waiting[request["job"]] = future
         try:
             control.send(json.dumps(request).encode())
-            async with asyncio.timeout(self._limits.seconds + _GRACE_SECONDS):
+            async with asyncio.timeout(request["seconds"] + _GRACE_SECONDS):
                 return await future
         except (OSError, TimeoutError) as error:
             self._drop("the launcher does not answer")
@@ -150,15 +163,17 @@ class Sandbox:
         finally:
             self._waiting.pop(request["job"], None)
 
-    def _ended(self, answer: dict[str, Any], output: Path, errors: Path) -> Ended:
+    def _ended(self, run: Run, answer: dict[str, Any], seconds: float, output: Path, errors: Path) -> Ended:
         code, limits = int(answer["code"]), self._limits
-        text = _tail(errors)
+        said = _tail(errors)
+        text = run.words(said)[-_ERROR_TEXT:].strip() if code else ""
         if answer["timed_out"]:
-            raise rejected("KNR2402", f"it did not end within {limits.seconds:g} s")
+            less = "" if seconds >= limits.seconds else f" (of {limits.seconds:g}: it ran out of time before)"
+            raise rejected("KNR2402", f"it did not end within {seconds:g} s{less}")
         size = output.stat().st_size if output.exists() else 0
         if size >= limits.output_bytes:
             raise rejected("KNR2404", f"it wrote more than {limits.output_bytes} bytes")
-        if code < 0 or any(words in text for words in _NO_MEMORY):
+        if code < 0 or any(words in said for words in _NO_MEMORY):
             raise rejected(
                 "KNR2403", f"it was ended (signal {-code}) at {answer['peak_kib'] // 1024} MiB: {text[-300:]}"
             )
@@ -229,5 +244,7 @@ def _tail(path: Path) -> str:
     if not path.exists():
         return ""
     with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _ERROR_TEXT))
-        return file.read().decode("utf-8", "replace").strip()
+        beyond = max(0, path.stat().st_size - _READ_BYTES)
+        file.seek(beyond)
+        text = file.read(_READ_BYTES).decode("utf-8", "replace")
+        return text[_CUT_OFF:] if beyond else text  # what is cut is not recognised as what it was

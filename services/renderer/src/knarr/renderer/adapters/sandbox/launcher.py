@@ -111,6 +111,7 @@ def _run(request: dict[str, Any]) -> None:
     code = _FAILED_TO_START
     try:
         os.setpgid(0, 0)
+        os.nice(int(request["nice"]))
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
         for number, name in ((1, "output"), (2, "errors")):
             os.dup2(os.open(request[name], flags, 0o600), number)
