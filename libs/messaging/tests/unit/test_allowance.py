@@ -6,12 +6,12 @@ from knarr.messaging.allowance import Allowance, Room
 
 
 def test_a_sender_has_room_for_some_and_a_new_window_gives_it_back() -> None:
-    allowance = Allowance(3, 60.0)
-    assert [allowance.take("c1", t) for t in (0, 1, 2, 3, 59)] == [
-        Room.FREE, Room.FREE, Room.LAST, Room.NONE, Room.NONE,
+    allowance = Allowance(3, 600.0)
+    assert [allowance.take("c1", t) for t in (0, 1, 2, 3, 61, 62, 63)] == [
+        Room.FREE, Room.FREE, Room.LAST, Room.NONE, Room.NONE, Room.LAST, Room.NONE,
     ]  # fmt: skip
     assert allowance.take("c2", 59) is Room.FREE
-    assert allowance.take("c1", 60) is Room.FREE
+    assert allowance.take("c1", 600) is Room.FREE
 
 
 def test_ten_thousand_names_cost_no_more_memory_and_leave_room_for_who_comes_back() -> None:

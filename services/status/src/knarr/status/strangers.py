@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -69,7 +70,8 @@ class Strangers:
         return count
 
     async def _purge(self, overdue: Overdue) -> int:
-        names = await self._stream.apps_reported(overdue.cluster)
+        names, last = await self._stream.apps_reported(overdue.cluster)
+        overdue = replace(overdue, sequence=min(overdue.sequence, last))
         unknown = sorted(names - await self._store.known_apps(names))
         turns = asyncio.Semaphore(_SIDE_BY_SIDE)
 
@@ -86,7 +88,10 @@ class Strangers:
             now = unknown[:_SUBJECTS_AT_ONCE]
             await asyncio.gather(*(purge(app) for app in now))
         if len(now) == len(unknown):
-            told = unknown_apps_event(overdue.cluster, max(len(unknown), overdue.apps), self._clock())
+            if not unknown:
+                await self._store.sent_away(overdue, None)
+                return 0
+            told = unknown_apps_event(overdue.cluster, len(unknown), self._clock())
             await self._store.sent_away(overdue, told)
         LOG.warning("reports on unknown apps purged", cluster=overdue.cluster, subjects=len(now), of=len(unknown))
         return len(now)

@@ -7,7 +7,7 @@ import hashlib
 from knarr.pipeline.decision import AppVerdict, DeadLetter, EventRecorded, RolloutDecided
 from knarr.pipeline.failure import Failure
 from knarr.pipeline.names import is_dns_label
-from knarr.status.core.rows import EventRow, PlacementRow, VerdictRow
+from knarr.status.core.rows import ALL, EventRow, PlacementRow, StrangerRow, VerdictRow
 from knarr.status.core.standing import Standing
 from knarr.status.core.text import clean
 
@@ -113,6 +113,16 @@ def report_place(letter: DeadLetter) -> tuple[str, str]:
     if letter.stream != "REPORTS" or len(parts) < 3 or not is_dns_label(parts[1]):
         return "", ""
     return parts[1], clean(parts[3], 250) if parts[2] == "app" and len(parts) == 4 else ""
+
+
+def stranger_of(letter: DeadLetter) -> StrangerRow | None:
+    """Whose subject a refused report came on; with KNR7017 it is one of many that left no letter."""
+    cluster, app = report_place(letter)
+    if not cluster:
+        return None
+    if letter.failure is not None and letter.failure.code == "KNR7017":
+        return StrangerRow(cluster=cluster, app="", sequence=ALL)
+    return StrangerRow(cluster=cluster, app=app, sequence=letter.sequence) if app else None
 
 
 def unknown_apps_event(cluster: str, apps: int, now_ms: int) -> EventRow:
