@@ -15,7 +15,6 @@ from dataclasses import replace
 import structlog
 
 from knarr.pipeline.errors import KnarrError, Rejected
-from knarr.pipeline.names import is_dns_label
 from knarr.service.waiting import end_if_cancelled
 from knarr.status.core.events import unknown_apps_event
 from knarr.status.ports import Message, Overdue, ReportStream, StrangerStore
@@ -30,6 +29,11 @@ _SIDE_BY_SIDE = 32
 # Beyond it one purge takes them all, and what the cluster said of known apps with them.
 _MOST_SUBJECTS = 20_000
 Record = Callable[[Sequence[Message]], Awaitable[None]]
+
+
+def _can_be_named(app: str) -> bool:
+    """Whether a purge can name exactly this subject: what is no ASCII was no text, and is told to us otherwise."""
+    return app.isascii() and app.isprintable() and not set(app) & set("*> ")
 
 
 class Strangers:
@@ -79,7 +83,7 @@ class Strangers:
             async with turns:
                 await self._stream.purge_report(overdue.cluster, app, overdue.sequence)
 
-        if len(unknown) > _MOST_SUBJECTS or not all(map(is_dns_label, unknown)):
+        if len(unknown) > _MOST_SUBJECTS or not all(map(_can_be_named, unknown)):
             # So many, or names that no request can name: all that the cluster said of any app goes, if it was read.
             if not await self._stream.purge_reports_if_read(overdue.cluster, overdue.sequence):
                 return 0

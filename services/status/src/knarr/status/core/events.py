@@ -133,6 +133,14 @@ def unknown_apps_event(cluster: str, apps: int, now_ms: int) -> EventRow:
     )
 
 
+def too_many_events(cluster: str, now_ms: int) -> EventRow:
+    """Its further transitions are shown, and not told; said once an hour."""
+    message = f"{cluster} has had its share of events; how its apps stand is shown, and not told any more for a while"
+    return event(
+        "events-untold", at_ms=now_ms, message=message, code="KNR5053", cluster=cluster, unique=f"{now_ms // _HOUR_MS}"
+    )
+
+
 def message_of(row: EventRow) -> EventRecorded:
     """As it goes on the EVENTS stream."""
     return EventRecorded(
