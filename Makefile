@@ -72,7 +72,7 @@ charts: setup kube helm ## the agent's chart on a real API server (also part of 
 	$(PYTEST) tests/charts
 
 pipeline: setup kube jaeger ## the whole, as real processes (builds Kubernetes and Jaeger on first use)
-	$(PYTEST) $(PARALLEL) tests/pipeline tests/faults tests/attacks
+	$(PYTEST) $(PARALLEL) tests/pipeline tests/faults tests/attacks tests/skew
 
 test: lint types arch unit it pipeline ## every lane
 
