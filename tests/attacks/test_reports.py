@@ -19,6 +19,7 @@ import zstandard
 
 from knarr.messaging.broker import Broker, BrokerSettings
 from knarr.messaging.envelope import ENCODING_HEADER, TYPE_HEADER, to_wire
+from knarr.pipeline.codec import encode
 from knarr.pipeline.report import AppReport, AppState, ClusterReport
 from tests.house import House, Plan, app_files, config_map, fleet_files, house, until
 
@@ -68,6 +69,13 @@ async def small_bombs(broker: Broker, me: str) -> None:
     """Within the bytes that a report may unfold to: 130,000 empty sub-messages each, on many subjects."""
     payload, headers = zstd(b"\x3a\x00" * 130_000)
     await flood(broker, [(f"report.{me}.app.bomb-{n}", payload, headers) for n in range(200)])
+
+
+async def costly(broker: Broker, me: str) -> None:
+    """Some bytes each, as many elements as a report may have, on 4,000 subjects: minutes of opening."""
+    apps = [f"costly-{n}" for n in range(4_000)]
+    made = [zstd(encode(replace(WEB, cluster=me, app=app)) + b"\x3a\x00" * 8_000) for app in apps]
+    await flood(broker, [(f"report.{me}.app.{app}", payload, h) for app, (payload, h) in zip(apps, made, strict=True)])
 
 
 async def garbage(broker: Broker, me: str) -> None:
@@ -123,6 +131,7 @@ async def broken_wire(broker: Broker, me: str) -> None:
 ATTACKS: tuple[tuple[Attack, str], ...] = (
     (bombs, "KNR7005"),
     (small_bombs, "KNR7015"),
+    (costly, "KNR7017"),
     (garbage, "KNR7001"),
     (impossible_numbers, "KNR7014"),
     (somebody_else, "KNR5002"),

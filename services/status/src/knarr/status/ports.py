@@ -121,11 +121,14 @@ class PendingPurge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overdue:
-    """A cluster with reports on so many apps that nobody knows, the newest of them at `sequence`."""
+    """A cluster with reports on apps that nobody knows, the newest of them at `sequence`.
+
+    `more`: than are remembered, and of known apps too something may not have been looked at.
+    """
 
     cluster: str
-    apps: int
     sequence: int
+    more: bool
 
 
 class ReportStore(Protocol):

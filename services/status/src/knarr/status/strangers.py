@@ -57,12 +57,7 @@ class Strangers:
         """Records the newest report of each app that is known by now; how many."""
         found = await self._store.known_strangers(_AT_ONCE)
         for cluster, app in found:
-            try:
-                message = await self._stream.newest_report(cluster, app)
-                if message is not None:
-                    await self._record([message])
-            except Rejected as error:
-                LOG.warning("report not taken", cluster=cluster, app=app, code=error.code, error=error.message)
+            await self._record_newest(cluster, app)
             await self._store.forget(cluster, app)
         return len(found)
 
@@ -72,6 +67,19 @@ class Strangers:
         for overdue in await self._store.overdue(self._clock() - self._grace_ms, _CLUSTERS_AT_ONCE):
             count += await self._purge(overdue)
         return count
+
+    async def _read_again(self, cluster: str, apps: frozenset[str]) -> None:
+        """What the cluster said last of apps that are known: among what was dropped unread may have been that."""
+        for app in sorted(apps)[:_SUBJECTS_AT_ONCE]:
+            await self._record_newest(cluster, app)
+
+    async def _record_newest(self, cluster: str, app: str) -> None:
+        try:
+            message = await self._stream.newest_report(cluster, app)
+            if message is not None:
+                await self._record([message])
+        except Rejected as error:
+            LOG.warning("report not taken", cluster=cluster, app=app, code=error.code, error=error.message)
 
     async def _purge(self, overdue: Overdue) -> int:
         names, last = await self._stream.apps_reported(overdue.cluster)
@@ -92,6 +100,8 @@ class Strangers:
             now = unknown[:_SUBJECTS_AT_ONCE]
             await asyncio.gather(*(purge(app) for app in now))
         if len(now) == len(unknown):
+            if overdue.more:
+                await self._read_again(overdue.cluster, names - set(unknown))
             if not unknown:
                 await self._store.sent_away(overdue, None)
                 return 0

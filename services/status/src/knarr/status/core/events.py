@@ -13,6 +13,7 @@ from knarr.status.core.text import clean
 
 _HOUR_MS = 3_600_000
 _NOTICES = 50
+_MANY = frozenset({"KNR7017", "KNR7018"})
 
 _TOLD = {
     Standing.FAILED: "app-failed",
@@ -116,11 +117,11 @@ def report_place(letter: DeadLetter) -> tuple[str, str]:
 
 
 def stranger_of(letter: DeadLetter) -> StrangerRow | None:
-    """Whose subject a refused report came on; with KNR7017 it is one of many that left no letter."""
+    """Whose subject a refused report came on; with KNR7017 or KNR7018 it is one of many that nobody has looked at."""
     cluster, app = report_place(letter)
     if not cluster:
         return None
-    if letter.failure is not None and letter.failure.code == "KNR7017":
+    if letter.failure is not None and letter.failure.code in _MANY:
         return StrangerRow(cluster=cluster, app="", sequence=ALL)
     return StrangerRow(cluster=cluster, app=app, sequence=letter.sequence) if app else None
 

@@ -37,7 +37,7 @@ class PostgresStrangers:
         """Clusters with reports on apps unknown since before then, or with too many of them."""
         async with self._database.connection() as connection:
             found = await connection.fetch(statement("strangers_overdue"), before_ms, MOST, limit)
-        return [Overdue(cluster=r["cluster"], apps=r["apps"], sequence=r["sequence"]) for r in found]
+        return [Overdue(cluster=r["cluster"], sequence=r["sequence"], more=r["more"]) for r in found]
 
     async def known_apps(self, names: Iterable[str]) -> frozenset[str]:
         """Those of the names that Git or rollout knows."""

@@ -27,7 +27,7 @@ select s.cluster, s.app from status.stranger s join status.app a on a.app = s.ap
 delete from status.stranger where cluster = $1 and app = $2
 
 -- name: strangers_overdue
-select s.cluster, count(*) as apps, max(s.sequence) as sequence
+select s.cluster, max(s.sequence) as sequence, bool_or(s.app = '') as more
 from status.stranger s
 where not exists (select from status.app a where a.app = s.app)
 group by s.cluster
