@@ -1,11 +1,11 @@
-"""What one sender may cost: dead letters, of which the first of a while are kept, and the time that opening takes. Pure."""
+"""What one sender may cost: dead letters, of which the first of a while are kept, and time for opening. Pure."""
 
 from __future__ import annotations
 
 from enum import Enum
 
 _MOST_SENDERS = 10_000
-_SAY_AGAIN_SECONDS = 60.0
+SAY_AGAIN_SECONDS = 60.0
 # Looking through all of them is not done for each of many names.
 _FORGET_SECONDS = 1.0
 
@@ -36,7 +36,7 @@ class Allowance:
         if now - began >= self._seconds:
             began, count = now, 0
         count += 1
-        last = count == self._most or (count > self._most and now - said >= _SAY_AGAIN_SECONDS)
+        last = count == self._most or (count > self._most and now - said >= SAY_AGAIN_SECONDS)
         self._spent[sender] = (began, count, now if last else said)
         if count < self._most:
             return Room.FREE

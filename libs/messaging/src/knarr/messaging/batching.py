@@ -1,9 +1,9 @@
 """Batches of messages: opened, handled together, bisected when they fail, settled one by one.
 
-What others wrote is opened off the event loop, a bounded amount of it at a time, and of one sender for a bounded time. A
-batch that fails with anything but a Retryable is handled in halves until the poison is alone: it goes to the dead letters
-at once when it is rejected, after `TRIES` deliveries when the program fails on it; everybody else's messages are handled
-and acknowledged. Handlers therefore bear to see a message twice, together with others and alone.
+What others wrote is opened off the event loop, a bounded amount of it at a time, and of one sender for a bounded time.
+A batch that fails with anything but a Retryable is handled in halves until the poison is alone: it goes to the dead
+letters at once when it is rejected, after `TRIES` deliveries when the program fails on it; everybody else's messages
+are handled and acknowledged. Handlers therefore bear to see a message twice, together with others and alone.
 """
 
 from __future__ import annotations

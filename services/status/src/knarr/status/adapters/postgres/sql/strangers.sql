@@ -31,7 +31,7 @@ select s.cluster, max(s.sequence) as sequence, bool_or(s.app = '') as more
 from status.stranger s
 where not exists (select from status.app a where a.app = s.app)
 group by s.cluster
-having min(s.first_at_ms) < $1 or count(*) >= $2
+having min(s.first_at_ms) < $1 or count(*) >= $2 or bool_or(s.app = '')
 order by s.cluster limit $3
 
 -- name: forget_strangers
