@@ -39,7 +39,12 @@ SETTLED = ("healthy", "unchanged")
 CLUSTERS = ("dev", "prod-1", "prod-2")
 _LOOK_SECONDS = 0.05
 # What is checked every half minute in earnest is checked every second here.
-QUICK = {"KNARR_CHECK_SECONDS": "1", "KNARR_AUDIT_SECONDS": "1"}
+QUICK = {
+    "KNARR_CHECK_SECONDS": "1",
+    "KNARR_AUDIT_SECONDS": "1",
+    "KNARR_FACTS_SECONDS": "1",
+    "KNARR_UNKNOWN_SECONDS": "3",
+}
 
 
 def fleet_files(clusters: tuple[str, ...] = CLUSTERS) -> Files:

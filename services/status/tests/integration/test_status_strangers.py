@@ -10,6 +10,7 @@ import pytest
 from knarr.messaging import subjects
 from knarr.pipeline.report import AppReport, AppState
 from knarr.pipeline.revision import ClusterFacts
+from knarr.status.adapters.postgres import reports
 from knarr.status.adapters.postgres.strangers import PostgresStrangers
 from knarr.status.core.rows import StrangerRow
 
@@ -60,6 +61,24 @@ async def test_a_cluster_that_invents_without_end_is_remembered_with_a_bound(hub
     await store.record_letters([], [StrangerRow(cluster="dev-8", app="x", sequence=1)], 2**45)
     async with hub.database.connection() as connection:
         assert await connection.fetchval("select count(*) from status.stranger where cluster = 'dev-8'") == 1
+
+
+async def test_an_app_that_flaps_pushes_out_nobody_elses_events(
+    hub: Any, story: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "SHARE", 6)
+    await story.know("web")
+    for number in range(20):
+        state = AppState.FAILED if number % 2 else AppState.HEALTHY
+        await story.report("dev-1", "web", state, digest=bytes(32), generation=1, message=str(number))
+        await hub.until(
+            "clusters/dev-1", lambda c, n=str(number): c["placements"] and c["placements"][0]["message"] == n
+        )
+    await story.report("dev-2", "web", AppState.FAILED, digest=bytes(32), generation=1)
+    await hub.until("events", lambda e: e["items"], cluster="dev-2", kind="app-failed")
+    mine = (await hub.get("events", cluster="dev-1"))["items"]
+    assert len(mine) <= 7
+    assert mine[0]["code"] == "KNR5053"
 
 
 @pytest.fixture

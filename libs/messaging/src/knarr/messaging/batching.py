@@ -1,9 +1,9 @@
 """Batches of messages: opened, handled together, bisected when they fail, settled one by one.
 
-What others wrote is opened off the event loop, a bounded amount of it at a time. A batch that fails with anything but a
-Retryable is handled in halves until the poison is alone: it goes to the dead letters at once when it is rejected, after
-`_TRIES` deliveries when the program fails on it; everybody else's messages are handled and acknowledged. Handlers
-therefore bear to see a message twice, together with others and alone.
+What others wrote is opened off the event loop, a bounded amount of it at a time, and of one sender for a bounded time.
+A batch that fails with anything but a Retryable is handled in halves until the poison is alone: it goes to the dead
+letters at once when it is rejected, after `TRIES` deliveries when the program fails on it; everybody else's messages
+are handled and acknowledged. Handlers therefore bear to see a message twice, together with others and alone.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ import structlog
 from nats.aio.msg import Msg
 
 from knarr.messaging import metrics
+from knarr.messaging.allowance import Spending
 from knarr.messaging.attempt import Outcome, attempt
-from knarr.messaging.foreign import FOREIGN, opened
+from knarr.messaging.foreign import FOREIGN, opened, sender_of
 from knarr.messaging.settling import Settling, deliveries
 from knarr.pipeline.errors import KnarrError, failure_of
 from knarr.pipeline.failure import Failure
@@ -30,6 +31,8 @@ TRIES = 5
 # A batch is handled in parts that unfold to so much: honest batches are one part.
 _PART_BYTES = 2_000_000
 _SUSPECTS = 1_000
+# Of a processor, in a minute, for opening what one cluster sends: a thousand honest reports take a third of one.
+_SENDER_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +83,7 @@ class Batching:
         self._stream, self._kinds, self._seconds = stream, kinds, seconds
         self._settling, self._handle = settling, handle
         self._suspects: dict[int, None] = {}
+        self._spending = Spending(_SENDER_SECONDS, 60.0)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="open") if stream in FOREIGN else None
         self.counts = dict.fromkeys(Outcome, 0)
 
@@ -120,15 +124,27 @@ class Batching:
         found: list[tuple[Msg, Received | Failure]] = []
         size = 0
         for message in messages[place:]:
-            try:
-                value, plain = received(self._stream, self._kinds, message, created=created)
-                found.append((message, value))
-                size += plain
-            except KnarrError as error:
-                found.append((message, failure_of(error)))
+            opened_now, plain = self._open_one(message, created)
+            found.append((message, opened_now))
+            size += plain
             if size >= _PART_BYTES:
                 break
         return found
+
+    def _open_one(self, message: Msg, created: int) -> tuple[Received | Failure, int]:
+        """One sender's messages cost what they cost, but not everybody's time."""
+        sender, now = sender_of(self._stream, message.subject), time.monotonic()
+        if sender and self._spending.is_spent(sender, now):
+            words = f"{sender} has had its {_SENDER_SECONDS:g} s of this minute: its messages are not opened"
+            return Failure(code="KNR7018", message=words), 0
+        began = time.thread_time()
+        try:
+            return received(self._stream, self._kinds, message, created=created)
+        except KnarrError as error:
+            return failure_of(error), 0
+        finally:
+            if sender:
+                self._spending.add(sender, time.thread_time() - began, now)
 
     async def _settle(self, batch: list[_Pair]) -> None:
         if not batch:

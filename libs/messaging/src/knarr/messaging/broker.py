@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-import nats
 import nats.errors
 import nats.js.errors
 import structlog
@@ -23,6 +22,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
+from knarr.messaging.client import SturdyClient
 from knarr.messaging.envelope import to_wire
 from knarr.messaging.foreign import opened
 from knarr.pipeline.errors import rejected, retryable
@@ -229,7 +229,8 @@ class Broker:
     async def _connect(self) -> None:
         self._closed.clear()
         settings = self.settings
-        self._client = await nats.connect(
+        client = SturdyClient()
+        await client.connect(
             servers=list(settings.urls),
             name=settings.name,
             nkeys_seed_str=settings.nkey_seed or None,
@@ -244,6 +245,7 @@ class Broker:
             closed_cb=self._on_closed,
             reconnect_to_server_handler=self._pick_server,
         )
+        self._client = client
         for subject, handler in self._subscriptions:
             await self._client.subscribe(subject, cb=handler)
         await self._announce()

@@ -180,6 +180,7 @@ async def _consume_once(broker: Broker, what: Subscription, settling: Settling, 
             end_if_cancelled()
             if what.positions and await stream_created(broker, what.stream) != created:
                 raise retryable("KNR5006", f"stream {what.stream} was made anew")
+            await settling.tell_owed()
             watch.looked(what.stream, messages[-1].metadata.num_pending if messages else 0)
             if not messages:
                 continue

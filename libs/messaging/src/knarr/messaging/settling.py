@@ -17,7 +17,7 @@ import structlog
 from nats.aio.msg import Msg
 
 from knarr.messaging import metrics
-from knarr.messaging.allowance import Allowance, Room
+from knarr.messaging.allowance import SAY_AGAIN_SECONDS, Allowance, Room
 from knarr.messaging.broker import Broker
 from knarr.messaging.envelope import to_wire
 from knarr.messaging.foreign import bounds_of, sender_of
@@ -39,6 +39,8 @@ class Settling:
         self._broker, self._service, self._stream = broker, service, stream
         self._beat = ack_wait_seconds / 3
         self._open: dict[int, Msg] = {}
+        # Sender → when to say so, and the first of its messages without a letter.
+        self._owed: dict[str, tuple[float, Msg, Failure]] = {}
         self._allowance = Allowance(_LETTERS, _LETTERS_SECONDS)
 
     @contextlib.asynccontextmanager
@@ -78,15 +80,30 @@ class Settling:
         room = self._allowance.take(sender, time.monotonic()) if sender else Room.FREE
         if room is Room.NONE:
             metrics.UNKEPT.labels(self._stream).inc()
+            self._owed.setdefault(sender, (time.monotonic() + SAY_AGAIN_SECONDS, message, failure))
             return True
         try:
             await self._publish(message, failure, message.data[: bounds_of(self._stream).letter_bytes])
             if room is Room.LAST:
+                self._owed.pop(sender, None)
                 await self._publish(message, _too_many(sender, failure), b"")
         except KnarrError as error:
             LOG.warning("dead letter not kept", subject=message.subject[:200], code=error.code, error=error.message)
             return isinstance(error, Rejected)
         return True
+
+    async def tell_owed(self) -> None:
+        """Says of each sender, a minute later, that more was refused than has a letter: nothing of it stays unsaid."""
+        now = time.monotonic()
+        for sender, (due, message, failure) in tuple(self._owed.items()):
+            if now < due:
+                continue
+            try:
+                await self._publish(message, _too_many(sender, failure), b"")
+            except KnarrError as error:
+                LOG.warning("dead letter not kept", subject=message.subject[:200], code=error.code, error=error.message)
+                return
+            self._owed.pop(sender, None)
 
     async def _publish(self, message: Msg, failure: Failure, payload: bytes) -> None:
         meta = message.metadata

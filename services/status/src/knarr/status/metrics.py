@@ -12,6 +12,7 @@ BATCH_SECONDS = Histogram(
 )  # fmt: skip
 LAG_SECONDS = Gauge("knarr_status_lag_seconds", "Age of the newest message when it was written, by stream", ["stream"])
 UNKNOWN = Counter("knarr_status_reports_of_unknown_apps_total", "Reports on apps that neither Git nor rollout knows")
+UNTOLD = Counter("knarr_status_events_untold_total", "Events of clusters that have had their share of them")
 STANDINGS = Gauge("knarr_status_clusters", "Clusters by how they stand", ["standing"])
 SOURCES_UNREACHABLE = Gauge("knarr_status_sources_unreachable", "Sources that cannot be read")
 HELD = Gauge("knarr_status_revisions_held", "Revisions held by the guard until approved or reverted")

@@ -16,10 +16,10 @@ from knarr.pipeline.report import AppReport, ClusterReport
 from knarr.pipeline.revision import CommitRendered, RenderedApp, RenderFailed, RevisionRendered
 from knarr.pipeline.snapshot import CommitObserved, SnapshotStored, SourceReported
 from knarr.status.core import intent, projection
-from knarr.status.core.events import event, notice_events, refused_event, report_place
+from knarr.status.core.events import event, notice_events, refused_event, stranger_of
 from knarr.status.core.freshness import Patience
 from knarr.status.core.position import newest_per_key
-from knarr.status.core.rows import ClusterRow, PlacementRow, StrangerRow, TransitionRow
+from knarr.status.core.rows import ClusterRow, PlacementRow, TransitionRow
 from knarr.status.core.text import clean
 from knarr.status.ports import (
     CommandStore,
@@ -226,8 +226,7 @@ class RecordLetters:
     async def __call__(self, messages: Sequence[Message]) -> None:
         """All of them in one transaction."""
         letters: list[DeadLetter] = [m.value for m in messages]
-        places = [(*report_place(letter), letter.sequence) for letter in letters]
-        strangers = [StrangerRow(cluster=c, app=a, sequence=n) for c, a, n in places if a]
+        strangers = [row for row in map(stranger_of, letters) if row is not None]
         events = {e.event_id: e for e in map(refused_event, letters)}
         await self._letters.record_letters(list(events.values()), strangers, self._clock())
         self._recorded()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -25,7 +26,14 @@ _CLUSTERS_AT_ONCE = 20
 # Of one cluster at one look: a second of the broker's time or two.
 _SUBJECTS_AT_ONCE = 2_000
 _SIDE_BY_SIDE = 32
+# Beyond it one purge takes them all, and what the cluster said of known apps with them.
+_MOST_SUBJECTS = 20_000
 Record = Callable[[Sequence[Message]], Awaitable[None]]
+
+
+def _can_be_named(app: str) -> bool:
+    """Whether a purge can name exactly this subject: what is no ASCII was no text, and is told to us otherwise."""
+    return app.isascii() and app.isprintable() and not set(app) & set("*> ")
 
 
 class Strangers:
@@ -49,12 +57,7 @@ class Strangers:
         """Records the newest report of each app that is known by now; how many."""
         found = await self._store.known_strangers(_AT_ONCE)
         for cluster, app in found:
-            try:
-                message = await self._stream.newest_report(cluster, app)
-                if message is not None:
-                    await self._record([message])
-            except Rejected as error:
-                LOG.warning("report not taken", cluster=cluster, app=app, code=error.code, error=error.message)
+            await self._record_newest(cluster, app)
             await self._store.forget(cluster, app)
         return len(found)
 
@@ -65,8 +68,22 @@ class Strangers:
             count += await self._purge(overdue)
         return count
 
+    async def _read_again(self, cluster: str, apps: frozenset[str]) -> None:
+        """What the cluster said last of apps that are known: among what was dropped unread may have been that."""
+        for app in sorted(apps)[:_SUBJECTS_AT_ONCE]:
+            await self._record_newest(cluster, app)
+
+    async def _record_newest(self, cluster: str, app: str) -> None:
+        try:
+            message = await self._stream.newest_report(cluster, app)
+            if message is not None:
+                await self._record([message])
+        except Rejected as error:
+            LOG.warning("report not taken", cluster=cluster, app=app, code=error.code, error=error.message)
+
     async def _purge(self, overdue: Overdue) -> int:
-        names = await self._stream.apps_reported(overdue.cluster)
+        names, last = await self._stream.apps_reported(overdue.cluster)
+        overdue = replace(overdue, sequence=min(overdue.sequence, last))
         unknown = sorted(names - await self._store.known_apps(names))
         turns = asyncio.Semaphore(_SIDE_BY_SIDE)
 
@@ -74,10 +91,21 @@ class Strangers:
             async with turns:
                 await self._stream.purge_report(overdue.cluster, app, overdue.sequence)
 
-        now = unknown[:_SUBJECTS_AT_ONCE]
-        await asyncio.gather(*(purge(app) for app in now))
+        if len(unknown) > _MOST_SUBJECTS or not all(map(_can_be_named, unknown)):
+            # So many, or names that no request can name: all that the cluster said of any app goes, if it was read.
+            if not await self._stream.purge_reports_if_read(overdue.cluster, overdue.sequence):
+                return 0
+            now = unknown
+        else:
+            now = unknown[:_SUBJECTS_AT_ONCE]
+            await asyncio.gather(*(purge(app) for app in now))
         if len(now) == len(unknown):
-            told = unknown_apps_event(overdue.cluster, max(len(unknown), overdue.apps), self._clock())
+            if overdue.more:
+                await self._read_again(overdue.cluster, names - set(unknown))
+            if not unknown:
+                await self._store.sent_away(overdue, None)
+                return 0
+            told = unknown_apps_event(overdue.cluster, len(unknown), self._clock())
             await self._store.sent_away(overdue, told)
         LOG.warning("reports on unknown apps purged", cluster=overdue.cluster, subjects=len(now), of=len(unknown))
         return len(now)

@@ -113,6 +113,12 @@ ENTRIES: tuple[Entry, ...] = (
         "The first ones are kept. Look at that cluster's agent; take its credential away if it is hostile.",
     ),
     Entry(
+        "KNR7018",
+        "A cluster's reports cost more than their share",
+        "So many or such costly reports came from one cluster that opening them would take everybody's time.",
+        "They were dropped unread; the newest word on each app is read again later. Look at that cluster's agent.",
+    ),
+    Entry(
         "KNR7020",
         "A message could not be handled",
         "The program failed on a message that it should bear.",

@@ -126,6 +126,12 @@ ENTRIES: tuple[Entry, ...] = (
         "Their reports were dropped and purged. Find out whose agent it is; take its credential away if it is hostile.",
     ),
     Entry(
+        "KNR5053",
+        "A cluster has too many events",
+        "Its apps go bad and come back so often that its events would push out those of other clusters.",
+        "Further ones are counted, and not told for a while; the page shows how its apps stand. Look at that cluster.",
+    ),
+    Entry(
         "KNR5052",
         "An approval does not name what was shown",
         "`evidence` is missing or not the 64 digits of the held card: what would go may have changed since you looked.",

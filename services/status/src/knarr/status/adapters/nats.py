@@ -114,10 +114,21 @@ class BrokerTeller:
             value=found.value,
         )
 
-    async def apps_reported(self, cluster: str) -> frozenset[str]:
-        """The last word of every subject on which the cluster may report an app, known or not."""
+    async def apps_reported(self, cluster: str) -> tuple[frozenset[str], int]:
+        """The apps, known or not, on whose subjects the cluster has reported, and the stream's last sequence before."""
+        with translated(REPORTS):
+            last = (await self._broker.jetstream().stream_info(REPORTS)).state.last_seq
         found = await self._broker.subjects_of(REPORTS, report_app_subject(cluster, "*"))
-        return frozenset(subject.rpartition(".")[2] for subject in found)
+        return frozenset(subject.rpartition(".")[2] for subject in found), int(last)
+
+    async def purge_reports_if_read(self, cluster: str, sequence: int) -> bool:
+        """All that the cluster said of any app up to `sequence` goes, once every reader is past it; False: not yet."""
+        with translated(REPORTS):
+            for reader in self._readers:
+                if not await self._is_past(reader, sequence):
+                    return False
+        await self.purge_report(cluster, "*", sequence)
+        return True
 
     async def purge_report(self, cluster: str, app: str, sequence: int) -> None:
         """What the cluster said of the app up to `sequence` goes; a newer word stays."""

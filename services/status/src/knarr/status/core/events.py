@@ -7,12 +7,13 @@ import hashlib
 from knarr.pipeline.decision import AppVerdict, DeadLetter, EventRecorded, RolloutDecided
 from knarr.pipeline.failure import Failure
 from knarr.pipeline.names import is_dns_label
-from knarr.status.core.rows import EventRow, PlacementRow, VerdictRow
+from knarr.status.core.rows import ALL, EventRow, PlacementRow, StrangerRow, VerdictRow
 from knarr.status.core.standing import Standing
 from knarr.status.core.text import clean
 
 _HOUR_MS = 3_600_000
 _NOTICES = 50
+_MANY = frozenset({"KNR7017", "KNR7018"})
 
 _TOLD = {
     Standing.FAILED: "app-failed",
@@ -115,11 +116,29 @@ def report_place(letter: DeadLetter) -> tuple[str, str]:
     return parts[1], clean(parts[3], 250) if parts[2] == "app" and len(parts) == 4 else ""
 
 
+def stranger_of(letter: DeadLetter) -> StrangerRow | None:
+    """Whose subject a refused report came on; with KNR7017 or KNR7018 it is one of many that nobody has looked at."""
+    cluster, app = report_place(letter)
+    if not cluster:
+        return None
+    if letter.failure is not None and letter.failure.code in _MANY:
+        return StrangerRow(cluster=cluster, app="", sequence=ALL)
+    return StrangerRow(cluster=cluster, app=app, sequence=letter.sequence) if app else None
+
+
 def unknown_apps_event(cluster: str, apps: int, now_ms: int) -> EventRow:
     """A cluster reports apps that nobody knows; told once an hour."""
     message = f"{cluster} reports {apps:,} apps that neither Git nor rollout knows; their reports are dropped"
     return event(
         "apps-unknown", at_ms=now_ms, message=message, code="KNR5051", cluster=cluster, unique=f"{now_ms // _HOUR_MS}"
+    )
+
+
+def too_many_events(cluster: str, now_ms: int) -> EventRow:
+    """Its further transitions are shown, and not told; said once an hour."""
+    message = f"{cluster} has had its share of events; how its apps stand is shown, and not told any more for a while"
+    return event(
+        "events-untold", at_ms=now_ms, message=message, code="KNR5053", cluster=cluster, unique=f"{now_ms // _HOUR_MS}"
     )
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from knarr.status.core.position import Position
 
+ALL = 2**62
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterRow:
@@ -159,7 +161,7 @@ class VerdictRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StrangerRow:
-    """A report on an app that neither Git nor rollout knows."""
+    """A report on an app that neither Git nor rollout knows. No app, at `ALL`: more than are remembered."""
 
     cluster: str
     app: str

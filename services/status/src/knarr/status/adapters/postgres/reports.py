@@ -13,14 +13,17 @@ from knarr.status.adapters.postgres.database import Database, columns
 from knarr.status.adapters.postgres.statements import statement
 from knarr.status.adapters.postgres.strangers import known_apps, remember
 from knarr.status.adapters.postgres.telling import append_events, notify
-from knarr.status.core.events import event, placement_event
+from knarr.status.core.events import event, placement_event, too_many_events
 from knarr.status.core.freshness import age
 from knarr.status.core.position import Position
 from knarr.status.core.rows import EventRow, PlacementRow, StrangerRow
 from knarr.status.core.standing import Standing
-from knarr.status.metrics import UNKNOWN
+from knarr.status.metrics import UNKNOWN, UNTOLD
 from knarr.status.ports import PendingPurge, ReportRows
 
+# Of one cluster in ten minutes: more than a whole cluster's apps that go bad and come back at once.
+SHARE = 2_000
+_SHARE_MS = 600_000
 _position = attrgetter("position.stream_created", "position.sequence")
 
 
@@ -41,6 +44,7 @@ class PostgresReports:
                 events += await self._place(connection, known)
             if rows.clusters:
                 await connection.execute(statement("record_facts"), [c.name for c in rows.clusters])
+            events = await self._within_share(connection, events, rows.now_ms)
             await append_events(connection, events)
             await notify(connection, {"clusters"}, list(rows.heard), events)
 
@@ -101,6 +105,20 @@ class PostgresReports:
             )
             for r in back
         ]  # fmt: skip
+
+    async def _within_share(
+        self, connection: asyncpg.Connection, events: list[EventRow], now_ms: int
+    ) -> list[EventRow]:
+        """Without those of clusters that have had their share: an app that flaps would push out everybody's."""
+        clusters = sorted({e.cluster for e in events})
+        if not clusters:
+            return events
+        found = await connection.fetch(statement("events_lately"), clusters, SHARE, now_ms - _SHARE_MS)
+        had = {r["cluster"]: r["events"] for r in found}
+        kept = [e for e in events if had[e.cluster] < SHARE]
+        silenced = sorted({e.cluster for e in events if had[e.cluster] >= SHARE})
+        UNTOLD.inc(len(events) - len(kept))
+        return [*kept, *(too_many_events(cluster, now_ms) for cluster in silenced)]
 
     async def _known(self, connection: asyncpg.Connection, rows: ReportRows) -> ReportRows:
         """Without reports on apps that neither Git nor rollout knows: those are remembered by name alone."""

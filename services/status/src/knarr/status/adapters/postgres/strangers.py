@@ -10,7 +10,7 @@ import asyncpg
 from knarr.status.adapters.postgres.database import Database, columns
 from knarr.status.adapters.postgres.statements import statement
 from knarr.status.adapters.postgres.telling import append_events, notify
-from knarr.status.core.rows import EventRow, StrangerRow
+from knarr.status.core.rows import ALL, EventRow, StrangerRow
 from knarr.status.ports import Overdue
 
 # Of one cluster: more than any has apps. What is beyond is still found in the stream.
@@ -37,19 +37,20 @@ class PostgresStrangers:
         """Clusters with reports on apps unknown since before then, or with too many of them."""
         async with self._database.connection() as connection:
             found = await connection.fetch(statement("strangers_overdue"), before_ms, MOST, limit)
-        return [Overdue(cluster=r["cluster"], apps=r["apps"], sequence=r["sequence"]) for r in found]
+        return [Overdue(cluster=r["cluster"], sequence=r["sequence"], more=r["more"]) for r in found]
 
     async def known_apps(self, names: Iterable[str]) -> frozenset[str]:
         """Those of the names that Git or rollout knows."""
         async with self._database.connection() as connection:
             return await known_apps(connection, names)
 
-    async def sent_away(self, overdue: Overdue, told: EventRow) -> None:
-        """Their subjects are purged."""
+    async def sent_away(self, overdue: Overdue, told: EventRow | None) -> None:
+        """Their subjects are purged. `told`: None when there were none any more."""
         async with self._database.transaction() as connection:
             await connection.execute(statement("forget_strangers"), overdue.cluster, overdue.sequence)
-            await append_events(connection, [told])
-            await notify(connection, set(), [], [told])
+            if told is not None:
+                await append_events(connection, [told])
+                await notify(connection, set(), [], [told])
 
     async def record_letters(self, events: Sequence[EventRow], strangers: Sequence[StrangerRow], now_ms: int) -> None:
         """What was refused is told; and whose subject it was, if nobody knows the app."""
@@ -76,3 +77,5 @@ async def remember(connection: asyncpg.Connection, rows: Iterable[StrangerRow], 
     if newest:
         values = columns([newest[k] for k in sorted(newest)], *map(attrgetter, ("cluster", "app", "sequence")))
         await connection.execute(statement("remember_strangers"), *values, now_ms, MOST)
+        clusters = sorted({row.cluster for row in newest.values()})
+        await connection.execute(statement("mark_strangers"), clusters, ALL, now_ms, MOST)

@@ -106,6 +106,15 @@ from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bytea[], $6::b
 order by cluster, app, generation, at_ms, state
 on conflict do nothing
 
+-- name: events_lately
+-- How many of each cluster's events are from lately, looking no further back than at the most that it may have.
+select c.cluster, (
+    select count(*) from (
+        select e.at_ms from status.event e where e.cluster = c.cluster order by e.number desc limit $2
+    ) newest where newest.at_ms > $3
+) as events
+from unnest($1::text[]) as c(cluster)
+
 -- name: append_events
 insert into status.event (event_id, kind, cluster, app, message, code, revision, at_ms)
 select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[])
