@@ -182,6 +182,22 @@ async def test_a_removal_with_an_approval_of_something_else(tmp_path: Path) -> N
         assert count(b) == 0
 
 
+async def test_a_removal_of_an_app_whose_last_bundle_was_never_begun(tmp_path: Path) -> None:
+    """The hub names the bundle that it assigned last. The agent knows that one too, also after a restart."""
+    async with bench(tmp_path) as b:
+        await brought(b, app("shop", *maps(range(24))))
+        b.assign(app("shop", *maps(range(25)), depends_on=("nobody",)))
+        await b.until(lambda: (r := b.hub.app("shop")) is not None and "nobody" in r.message)
+        b.assign(tombstones=("shop",))
+        await b.state("shop", AppState.HELD)
+        digests, since = b.assigner.digests, b.assigner.removals
+    async with bench(tmp_path, MemoryHub("c1"), generation=3) as b:
+        b.assigner.digests, b.assigner.removals = digests, since
+        b.assign(tombstones=("shop",), approvals=(b.assigner.removal("shop"),))
+        await b.state("shop", AppState.REMOVED)
+        assert count(b) == 0
+
+
 async def test_the_app_returns_and_is_removed_again(tmp_path: Path) -> None:
     """Done: removal approved → gone → reverted → removed again, and the hub still sends the first approval."""
     async with bench(tmp_path) as b:

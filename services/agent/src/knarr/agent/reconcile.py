@@ -126,7 +126,7 @@ class Reconciler:
         return *await self._situation(record, assigned, bundle, who), who
 
     async def tidy(self) -> None:
-        """At the start: of removed apps nothing is kept beyond the budget's window."""
+        """At the start, before anything is obeyed: of removed apps nothing is kept beyond the budget's window."""
         blank = [r for r in self.records.values() if not r.entries and not r.digest and not self._window.remnant(r)]
         for record in blank:
             del self.records[record.app]
@@ -152,6 +152,7 @@ class Reconciler:
         record = self.records.get(app)
         if record is None or record.state is AppState.REMOVED:
             record = self.records[app] = Record(app=app, left=record.left if record is not None else {})
+        record.assigned = assigned.digest
         if restarted and record.complete and record.digest == assigned.digest:
             record.loaded = assigned.digest
             self.observer.again(self._parts.judge.learn(app, record.header.health_rules))
@@ -446,6 +447,7 @@ class Reconciler:
         situation = Situation(
             app=record.app,
             digest=record.digest,
+            assigned=record.assigned,
             header=record.header,
             objects=(),
             inventory={i: e for i, e in record.entries.items() if kind_of(i) not in gathered.unread},
@@ -462,7 +464,7 @@ class Reconciler:
             renamed=record.renamed,
         )
         troubles, plan = tuple(failure_of(e) for e in gathered.unread.values()), make_plan(situation)
-        if self._window.begin(record, plan, ()):
+        if self._window.begin(record, plan, ()) or record.assigned != record.digest:
             await self._parts.keeper.save({APP_PREFIX + record.app: record_to_bytes(record)})
         await self._carry_out(record, plan, who, troubles, wanted=set())
         if record.held is None and not record.failed and not record.deferred and not record.waits_for:

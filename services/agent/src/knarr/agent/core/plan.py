@@ -115,7 +115,8 @@ class Situation:
     `resting` are fought-over objects. `metadata` (with managedFields) is known of live objects that are not as they
     were applied and of which the app ignores fields. `hooks` are the newest runs; `installed` is true once a bundle
     was applied whole. `past` and `origins` (of the apps that some objects came from) count along in the budget;
-    `renamed` as in `Plan`, of earlier plans. `since` is the tombstone's generation, of a removal.
+    `renamed` as in `Plan`, of earlier plans. Of a removal, `since` is the tombstone's generation and `assigned` the
+    bundle that was assigned last, begun or not.
     """
 
     app: AppName
@@ -133,6 +134,7 @@ class Situation:
     resting: frozenset[ObjectId] = frozenset()
     prune_allowed: bool = True
     removal: bool = False
+    assigned: bytes = b""
     since: int = 0
     own_namespace: str = AGENT_NAMESPACE
     budget: Budget = _BUDGET
@@ -361,7 +363,8 @@ def _room(situation: Situation, planned: Deletions, past: Past) -> int | None:
 
 def _approval(situation: Situation) -> Approval | None:
     if situation.removal:
-        return approval_of_removal(situation.approvals, situation.app, situation.digest, situation.since)
+        here = (situation.digest, situation.assigned)
+        return approval_of_removal(situation.approvals, situation.app, here, situation.since)
     return approval_of(situation.approvals, situation.app, situation.digest)
 
 
