@@ -55,7 +55,7 @@ class Fleet:
 
     def _pass(self, app: AppName, bundle: list[Object], *, approved: bool) -> None:
         record = self.records[app] = record_from_bytes(record_to_bytes(self.records[app]))
-        window = Window(budget=Budget(), records=self.records, holder=self.holders.of, clock=lambda: self.now)
+        window = Window(budget=Budget(), records=self.records, holder=self.holders.has, clock=lambda: self.now)
         wanted = {ref_of(o).id for o in bundle}
         elsewhere = self.holders.others(app, {*record.entries, *wanted})
         plan = make_plan(
@@ -67,6 +67,7 @@ class Fleet:
                 inventory=dict(record.entries),
                 live=dict(self.live),
                 claims=elsewhere,
+                moved=self.holders.moved(app, record.entries),
                 approvals=(Approval(app=app, digest=b"d"),) if approved else (),
                 past=window.past(record),
                 origins=window.origins(record),
@@ -75,7 +76,7 @@ class Fleet:
         )
         window.begin(record, plan, wanted)
         performed = Performed(results=tuple(self._carry_out(record, plan)))
-        window.let_go(record, self.holders.others(app, record.entries).keys() - wanted)
+        window.let_go(record, self.holders.moved(app, record.entries) - wanted)
         window.settle(record, plan, performed)
 
     def _carry_out(self, record: Record, plan: Plan) -> list[Result]:

@@ -90,7 +90,7 @@ class Reconciler:
         self._survey = survey
         self._namespaces = Namespaces(parts.cluster, parts.own_namespace)
         self._holders = Holders()
-        self._window = Window(budget=parts.budget, records=records, holder=self._holders.of, clock=parts.clock)
+        self._window = Window(budget=parts.budget, records=records, holder=self._holders.has, clock=parts.clock)
         limits = Limits(secret=parts.hook_secret, held=self._is_held, own_namespace=parts.own_namespace)
         self._hooks = HookRunner(parts.cluster, parts.clock, limits)
         self._performer = Performer(parts.cluster, self.observer.seen, self._hooks, parts.judge)
@@ -283,7 +283,8 @@ class Reconciler:
         return True
 
     def _claim(self, record: Record, assigned: AssignedApp, bundle: Bundle) -> None:
-        released = self._holders.claim(record.app, (ref_of(o).id for o in bundle.objects))
+        ids = (ref_of(o).id for o in bundle.objects)
+        released = self._holders.claim(record.app, ids, ids_of(bundle.objects))
         record.loaded = assigned.digest
         if released:
             self._look_at_refused()
@@ -331,6 +332,7 @@ class Reconciler:
                 hooks=record.hooks,
                 installed=record.applied != b"",
                 claims=elsewhere,
+                moved=self._holders.moved(record.app, inventory),
                 own_namespace=self._parts.own_namespace,
                 pending=frozenset(self._unknown),
                 approvals=self.intent.approvals,
@@ -372,8 +374,7 @@ class Reconciler:
             if result.seen is not None:
                 self.observer.put(result.step.ref.id, result.seen)
         before = dict(record.entries)
-        elsewhere = self._holders.others(record.app, record.entries)
-        self._window.let_go(record, elsewhere.keys() - wanted)
+        self._window.let_go(record, self._holders.moved(record.app, record.entries) - wanted)
         account(record, plan, performed, self._notes, now)
         for result in performed.results:
             self._notes.pop(result.step.ref.id, None)
@@ -452,7 +453,7 @@ class Reconciler:
             objects=(),
             inventory={i: e for i, e in record.entries.items() if kind_of(i) not in gathered.unread},
             live=gathered.live,
-            claims=self._holders.others(record.app, record.entries),
+            moved=self._holders.moved(record.app, record.entries),
             own_namespace=self._parts.own_namespace,
             approvals=self.intent.approvals,
             prune_allowed=not (self._unknown or gathered.unread),
