@@ -142,7 +142,7 @@ async def test_an_existing_namespace_in_a_bundle(kube_cluster: KubeCluster, name
         b.assign(b.bundle("shop", *objects, namespace=made, takeover=Takeover.ALWAYS))
         failure = await b.failure("shop", "KNR4036")
         assert failure.object_id == f"/Namespace//{theirs}"
-        assert await hand.get(f"{SPACES}/{theirs}/configmaps", "b") is not None
+        await hand.until(f"{SPACES}/{theirs}/configmaps", "b", lambda f: f is not None)
         found = await hand.get(SPACES, theirs)
         assert found is not None
         assert found["metadata"]["labels"]["team"] == "bank"
