@@ -133,6 +133,14 @@ async def test_objects_that_are_back_are_not_gone(tmp_path: Path) -> None:
         assert count(b) == 8
 
 
+async def test_objects_that_come_back_with_the_commit_that_deletes_others_are_not_gone(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b:
+        await brought(b, app("shop", *maps(range(10))))
+        await brought(b, app("shop", *maps(range(8))))
+        await brought(b, app("shop", *maps(range(2, 10))))
+        assert count(b) == 8
+
+
 async def test_a_bundle_s_approval_is_used_for_a_later_deletion(tmp_path: Path) -> None:
     """Done: approved, reverted, and the same revision pushed again. The approval is gone with its assignment."""
     async with bench(tmp_path) as b:
