@@ -133,6 +133,14 @@ async def test_objects_that_are_back_are_not_gone(tmp_path: Path) -> None:
         assert count(b) == 8
 
 
+async def test_objects_that_come_back_with_the_commit_that_deletes_others_are_not_gone(tmp_path: Path) -> None:
+    async with bench(tmp_path) as b:
+        await brought(b, app("shop", *maps(range(10))))
+        await brought(b, app("shop", *maps(range(8))))
+        await brought(b, app("shop", *maps(range(2, 10))))
+        assert count(b) == 8
+
+
 async def test_a_bundle_s_approval_is_used_for_a_later_deletion(tmp_path: Path) -> None:
     """Done: approved, reverted, and the same revision pushed again. The approval is gone with its assignment."""
     async with bench(tmp_path) as b:
@@ -178,6 +186,22 @@ async def test_a_removal_with_an_approval_of_something_else(tmp_path: Path) -> N
             assert said in report.failures[0].message
             assert count(b) == 24
         b.assign(tombstones=("shop",), approvals=(right,))
+        await b.state("shop", AppState.REMOVED)
+        assert count(b) == 0
+
+
+async def test_a_removal_of_an_app_whose_last_bundle_was_never_begun(tmp_path: Path) -> None:
+    """The hub names the bundle that it assigned last. The agent knows that one too, also after a restart."""
+    async with bench(tmp_path) as b:
+        await brought(b, app("shop", *maps(range(24))))
+        b.assign(app("shop", *maps(range(25)), depends_on=("nobody",)))
+        await b.until(lambda: (r := b.hub.app("shop")) is not None and "nobody" in r.message)
+        b.assign(tombstones=("shop",))
+        await b.state("shop", AppState.HELD)
+        digests, since = b.assigner.digests, b.assigner.removals
+    async with bench(tmp_path, MemoryHub("c1"), generation=3) as b:
+        b.assigner.digests, b.assigner.removals = digests, since
+        b.assign(tombstones=("shop",), approvals=(b.assigner.removal("shop"),))
         await b.state("shop", AppState.REMOVED)
         assert count(b) == 0
 

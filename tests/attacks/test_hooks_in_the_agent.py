@@ -168,6 +168,24 @@ async def test_a_hook_of_an_object_that_another_app_has(tmp_path: Path) -> None:
         await unharmed(b, before)
 
 
+async def test_objects_that_move_into_another_app_as_hooks(tmp_path: Path) -> None:
+    """Done: ten of twelve objects leave their app and are hooks of another one in the same commit. That is no move."""
+    async with bench(tmp_path) as b:
+        b.assign(shop(*maps(12)), bundle_of("bank", config_map("b"), namespace="shop"))
+        await b.state("shop", AppState.HEALTHY)
+        before = uids(b)
+        hooks = [annotated(m, GONE_WHEN_DONE) for m in maps(10)]
+        bank = bundle_of("bank", config_map("b"), *hooks, namespace="shop")
+        apps = b.assign(shop(*maps(12)[10:]), bank)
+        await b.state("shop", AppState.HELD, apps["shop"].digest)
+        await b.state("bank", AppState.FAILED, apps["bank"].digest)
+        await unharmed(b, before)
+        approval = Approval(app="shop", digest=apps["shop"].digest)
+        b.assign(shop(*maps(12)[10:]), bank, approvals=(approval,))
+        await b.state("shop", AppState.HEALTHY, apps["shop"].digest)
+        await b.eventually(lambda: b.get("ConfigMap", "n0") is None)
+
+
 async def test_a_hook_of_an_object_that_lies_around(tmp_path: Path) -> None:
     """Done: the app removed with its objects kept, and back with hooks of their names. No run made them."""
     async with bench(tmp_path) as b:

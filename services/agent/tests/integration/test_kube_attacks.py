@@ -9,8 +9,8 @@ import pytest
 from knarr.bundle.bounds import Bounds
 from knarr.bundle.header import Takeover
 from knarr.local.kube import KubeCluster
-from knarr.pipeline.assignment import Approval
-from knarr.pipeline.report import AppState
+from knarr.pipeline.assignment import Approval, DryRun
+from knarr.pipeline.report import AppState, PlanReport, StepAction
 from knarr.testkit.agent_bench import config_map
 from knarr.testkit.kube_bench import Hand, KubeBench, kube_bench
 
@@ -93,8 +93,13 @@ async def test_recreate_of_everything(kube_cluster: KubeCluster, namespace: str)
     async with kube_bench(kube_cluster, namespace) as b:
         await brought(b, *(fixed(i, "1") for i in range(10)), recreate=True)
         before = [await uid(b.hand, "configmaps", f"n{i}") for i in range(10)]
-        b.assign(b.bundle("shop", *(fixed(i, "2") for i in range(10)), recreate=True))
+        wanted = b.bundle("shop", *(fixed(i, "2") for i in range(10)), recreate=True)
+        b.assign(wanted, dry_runs=(DryRun(request_id="q", app=b.prepared(wanted)),))
         report = await b.report("shop", AppState.HELD)
+        await b.hub.until(lambda: "plan q" in b.hub.reports)
+        assert isinstance(plan := b.hub.reports["plan q"], PlanReport)
+        assert [f.code for f in plan.failures] == ["KNR4030"]
+        assert StepAction.RECREATE in {s.action for s in plan.steps}
         assert report.failures[0].code == "KNR4030"
         after = [await uid(b.hand, "configmaps", f"n{i}") for i in range(10)]
         assert sum(one != other for one, other in zip(before, after, strict=True)) == 2
@@ -137,7 +142,7 @@ async def test_an_existing_namespace_in_a_bundle(kube_cluster: KubeCluster, name
         b.assign(b.bundle("shop", *objects, namespace=made, takeover=Takeover.ALWAYS))
         failure = await b.failure("shop", "KNR4036")
         assert failure.object_id == f"/Namespace//{theirs}"
-        assert await hand.get(f"{SPACES}/{theirs}/configmaps", "b") is not None
+        await hand.until(f"{SPACES}/{theirs}/configmaps", "b", lambda f: f is not None)
         found = await hand.get(SPACES, theirs)
         assert found is not None
         assert found["metadata"]["labels"]["team"] == "bank"

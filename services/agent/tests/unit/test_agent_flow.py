@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from knarr.agent.adapters.simulated.controllers import Faults
+from knarr.bundle.signing import vouches_for
 from knarr.pipeline.assignment import Approval
 from knarr.pipeline.errors import KnarrError
 from knarr.pipeline.report import AppState
@@ -53,6 +54,21 @@ async def test_a_large_deletion_is_held_until_its_digest_is_approved(tmp_path: P
         b.assign(less, approvals=(Approval(app="shop", digest=apps["shop"].digest),))
         await b.state("shop", AppState.HEALTHY)
         assert b.get("ConfigMap", "n14") is None
+
+
+async def test_the_cluster_signs_its_sealing_key(tmp_path: Path) -> None:
+    """With a key that stays the same across restarts: so that the hub can tell its word from a forged report."""
+    said = []
+    for _ in range(2):
+        async with bench(tmp_path, MemoryHub("c1")) as b:
+            report = b.hub.cluster_report()
+            assert report is not None
+            uid, sealing = report.cluster_uid, report.sealing_public_key
+            signed = report.sealing_key_signature
+            assert vouches_for(report.signing_public_key, signed, cluster_uid=uid, sealing_key=sealing)
+            assert not vouches_for(report.signing_public_key, signed, cluster_uid="other", sealing_key=sealing)
+            said.append((report.signing_public_key, sealing))
+    assert said[0] == said[1]
 
 
 async def test_an_edit_by_hand_is_healed_and_named(tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from knarr.agent.core.hooks import Phase, hooks_of
+from knarr.agent.core.hooks import Phase, hooks_of, is_stamp, stamp
 from knarr.bundle.hooks import is_hook
 from knarr.bundle.packing import Bundle
 from knarr.pipeline.assignment import DryRun
+from knarr.pipeline.names import ObjectId
 from knarr.pipeline.report import AppState, PlanReport, StepAction
 from knarr.testkit.agent_bench import Bench, bench, config_map
 from knarr.testkit.agent_hub import MemoryHub, bundle_of
@@ -221,6 +222,33 @@ async def test_a_hook_that_leaves_the_bundle_leaves_the_cluster(tmp_path: Path) 
         b.assign(tombstones=("shop",), approvals=(b.assigner.removal("shop"),))
         await b.state("shop", AppState.REMOVED)
         assert find(b, "notify") is None
+
+
+async def test_a_job_that_an_older_agent_ran_is_replaced_by_the_next_run(tmp_path: Path) -> None:
+    """Its mark is no stamp, but it was recorded, and Jobs were always created anew."""
+    async with bench(tmp_path) as b:
+        b.assign(shop(config_map("a"), pre("migrate")))
+        await b.state("shop", AppState.HEALTHY)
+        first = find(b, "migrate")
+        assert first is not None
+        run = first["metadata"]["annotations"]["knarr.dev/hook-run"].rpartition(".")[0]
+        unstamped = {"metadata": {"annotations": {"knarr.dev/hook-run": run}}}
+        b.cluster.edit(("batch", "Job", "shop", "migrate"), unstamped, "knarr-before")
+        apps = b.assign(shop(config_map("a", x="2"), pre("migrate")))
+        await b.state("shop", AppState.HEALTHY, apps["shop"].digest)
+        second = find(b, "migrate")
+        assert second is not None
+        assert second["metadata"]["uid"] != first["metadata"]["uid"]
+
+
+def test_a_stamp_is_of_one_object_and_one_run_and_one_agent() -> None:
+    run, identity = f"{'ab' * 16}.{Phase.PRE.value}", ObjectId("/ConfigMap/shop/a")
+    made = stamp(b"secret", identity, run)
+    assert is_stamp(b"secret", identity, made)
+    assert not is_stamp(b"another", identity, made)
+    assert not is_stamp(b"secret", ObjectId("/ConfigMap/shop/b"), made)
+    assert not is_stamp(b"secret", identity, made.replace("ab", "ba", 1))
+    assert not any(is_stamp(b"secret", identity, mark) for mark in ("", ".", run, f"{run}.", "\u00e9.\u00e9"))
 
 
 async def test_somebody_elses_object_is_no_hook_of_ours(tmp_path: Path) -> None:

@@ -187,7 +187,7 @@ def test_only_the_inventory_entitles_to_delete(
                 del world.inventory[identity]
     claims = {i: OTHER for i in world.live if data.draw(st.booleans())}
     wanted = {ref_of(o).id for o in plain(after)}
-    steps = pruned(make_plan(world.situation(after, claims=claims)))
+    steps = pruned(make_plan(world.situation(after, claims=claims, moved=frozenset(claims))))
     assert {s.ref.id for s in steps} <= set(world.inventory) - wanted - set(claims)
     for step in steps:
         seen = world.live.get(step.ref.id)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import pytest
@@ -262,7 +262,12 @@ class ClusterConformance:
         await cluster.create_namespace("conformance-twice")
         await cluster.create_namespace("conformance-twice")
         ref = Ref(api_version="v1", kind="Namespace", namespace="", name="conformance-twice")
-        assert await cluster.get(ref, metadata_only=True) is not None
+        found = await cluster.get(ref, metadata_only=True)
+        assert found is not None
+        assert seen_of(found, ref.of_kind).made_for_apps
+        theirs = await cluster.get(replace(ref, name="default"), metadata_only=True)
+        assert theirs is not None
+        assert not seen_of(theirs, ref.of_kind).made_for_apps
 
     async def test_an_unknown_kind_is_named(self, cluster: Cluster, namespace: str) -> None:
         manifest = {**config_map("a", namespace), "apiVersion": "nowhere.example/v1", "kind": "Nothing"}

@@ -85,8 +85,8 @@ class Agent:
             self._about = About(self.cluster, known, self.publisher.cluster)
             await self._about.look()  # so that the first report is whole
             tasks.create_task(self._about.run(), name="about")
-            reconciler.obey(memory.intent, restarted=True)
             await reconciler.tidy()
+            reconciler.obey(memory.intent, restarted=True)
             tasks.create_task(reconciler.run(), name="reconcile")
             tasks.create_task(self.publisher.run(), name="publish")
             tasks.create_task(self._receiver(memory).run(), name="receive")

@@ -81,7 +81,7 @@ class Performer:
                 if waits := _unfinished(results[-1]):
                     return Performed(results=tuple(results), waits_for=waits)
                 continue
-            if waits := self._unmet(steps, failed):
+            if waits := self._unmet(steps, failed, results):
                 return Performed(results=tuple(results), waits_for=waits)
             if steps[0].action is StepAction.PRUNE and failed:
                 return Performed(results=tuple(results), waits_for="deletions wait until everything else is applied")
@@ -93,11 +93,15 @@ class Performer:
                 return Performed(results=tuple(results), waits_for=_leaving(left))
         return Performed(results=tuple(results))
 
-    def _unmet(self, steps: Sequence[Step], failed: set[ObjectId]) -> str:
+    def _unmet(self, steps: Sequence[Step], failed: set[ObjectId], results: Sequence[Result]) -> str:
+        """What is waited for. An answer of this very plan counts: no event will tell the same once more."""
+        answers = {r.step.ref.id: r.seen for r in results if r.seen is not None}
         for step in steps:
             if step.action is not StepAction.WAIT or (step.ref.id in failed and not step.strict):
                 continue
-            seen = self._look(step.ref.id)
+            seen, answer = self._look(step.ref.id), answers.get(step.ref.id)
+            if answer is not None and (seen is None or seen.version < answer.version):
+                seen = answer
             if seen is None or seen.health.status is not HealthStatus.CURRENT:
                 why = f": {seen.health.message}" if seen is not None and seen.health.message else ""
                 return f"waits for {step.ref.words}{why}"

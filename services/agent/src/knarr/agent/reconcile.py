@@ -90,7 +90,7 @@ class Reconciler:
         self._survey = survey
         self._namespaces = Namespaces(parts.cluster, parts.own_namespace)
         self._holders = Holders()
-        self._window = Window(budget=parts.budget, records=records, holder=self._holders.of, clock=parts.clock)
+        self._window = Window(budget=parts.budget, records=records, holder=self._holders.has, clock=parts.clock)
         limits = Limits(secret=parts.hook_secret, held=self._is_held, own_namespace=parts.own_namespace)
         self._hooks = HookRunner(parts.cluster, parts.clock, limits)
         self._performer = Performer(parts.cluster, self.observer.seen, self._hooks, parts.judge)
@@ -126,7 +126,7 @@ class Reconciler:
         return *await self._situation(record, assigned, bundle, who), who
 
     async def tidy(self) -> None:
-        """At the start: of removed apps nothing is kept beyond the budget's window."""
+        """At the start, before anything is obeyed: of removed apps nothing is kept beyond the budget's window."""
         blank = [r for r in self.records.values() if not r.entries and not r.digest and not self._window.remnant(r)]
         for record in blank:
             del self.records[record.app]
@@ -152,6 +152,7 @@ class Reconciler:
         record = self.records.get(app)
         if record is None or record.state is AppState.REMOVED:
             record = self.records[app] = Record(app=app, left=record.left if record is not None else {})
+        record.assigned = assigned.digest
         if restarted and record.complete and record.digest == assigned.digest:
             record.loaded = assigned.digest
             self.observer.again(self._parts.judge.learn(app, record.header.health_rules))
@@ -282,7 +283,8 @@ class Reconciler:
         return True
 
     def _claim(self, record: Record, assigned: AssignedApp, bundle: Bundle) -> None:
-        released = self._holders.claim(record.app, (ref_of(o).id for o in bundle.objects))
+        ids = (ref_of(o).id for o in bundle.objects)
+        released = self._holders.claim(record.app, ids, ids_of(bundle.objects))
         record.loaded = assigned.digest
         if released:
             self._look_at_refused()
@@ -330,6 +332,7 @@ class Reconciler:
                 hooks=record.hooks,
                 installed=record.applied != b"",
                 claims=elsewhere,
+                moved=self._holders.moved(record.app, inventory),
                 own_namespace=self._parts.own_namespace,
                 pending=frozenset(self._unknown),
                 approvals=self.intent.approvals,
@@ -371,8 +374,7 @@ class Reconciler:
             if result.seen is not None:
                 self.observer.put(result.step.ref.id, result.seen)
         before = dict(record.entries)
-        elsewhere = self._holders.others(record.app, record.entries)
-        self._window.let_go(record, elsewhere.keys() - wanted)
+        self._window.let_go(record, self._holders.moved(record.app, record.entries) - wanted)
         account(record, plan, performed, self._notes, now)
         for result in performed.results:
             self._notes.pop(result.step.ref.id, None)
@@ -446,11 +448,12 @@ class Reconciler:
         situation = Situation(
             app=record.app,
             digest=record.digest,
+            assigned=record.assigned,
             header=record.header,
             objects=(),
             inventory={i: e for i, e in record.entries.items() if kind_of(i) not in gathered.unread},
             live=gathered.live,
-            claims=self._holders.others(record.app, record.entries),
+            moved=self._holders.moved(record.app, record.entries),
             own_namespace=self._parts.own_namespace,
             approvals=self.intent.approvals,
             prune_allowed=not (self._unknown or gathered.unread),
@@ -462,7 +465,7 @@ class Reconciler:
             renamed=record.renamed,
         )
         troubles, plan = tuple(failure_of(e) for e in gathered.unread.values()), make_plan(situation)
-        if self._window.begin(record, plan, ()):
+        if self._window.begin(record, plan, ()) or record.assigned != record.digest:
             await self._parts.keeper.save({APP_PREFIX + record.app: record_to_bytes(record)})
         await self._carry_out(record, plan, who, troubles, wanted=set())
         if record.held is None and not record.failed and not record.deferred and not record.waits_for:

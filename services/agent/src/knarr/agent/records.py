@@ -32,15 +32,17 @@ _MAX_PLAIN = 64_000_000
 class Record:
     """One app. Times in milliseconds by the agent's clock.
 
-    `digest` is the bundle that is applied or being applied, `applied` the last one that was applied whole; `loaded`
-    (not kept) the assigned digest whose object ids are known. `entries` is the inventory. `reasons` (not kept) is what
-    pods say of workloads that are not ready. `left` and `recreated` say when objects left the app or were deleted to be
-    created again (see window); `renamed` are entries that came again under another hash suffix.
+    `digest` is the bundle that is applied or being applied, `applied` the last one that was applied whole, `assigned`
+    the last one that was assigned, begun or not; `loaded` (not kept) the assigned digest whose object ids are known.
+    `entries` is the inventory. `reasons` (not kept) is what pods say of workloads that are not ready. `left` and
+    `recreated` say when objects left the app or were deleted to be created again (see window); `renamed` are entries
+    that came again under another hash suffix.
     """
 
     app: AppName
     digest: bytes = b""
     applied: bytes = b""
+    assigned: bytes = b""
     loaded: bytes = b""
     generation: int = 0
     header: Header = field(default_factory=Header)
@@ -89,6 +91,7 @@ def record_to_bytes(record: Record) -> bytes:
         "complete": record.complete,
         "drift": [{f.name: _plain(getattr(d, f.name)) for f in fields(d)} for d in record.drift],
         "hooks": runs_to_json(record.hooks),
+        **({"assigned": record.assigned.hex()} if record.assigned != record.digest else {}),
         **({"left": record.left} if record.left else {}),
         **({"recreated": record.recreated} if record.recreated else {}),
         **({"renamed": sorted(record.renamed)} if record.renamed else {}),
@@ -104,6 +107,7 @@ def record_from_bytes(data: bytes) -> Record:
             app=AppName(found["app"]),
             digest=bytes.fromhex(found["digest"]),
             applied=bytes.fromhex(found["applied"]),
+            assigned=bytes.fromhex(found.get("assigned", found["digest"])),
             generation=found["generation"],
             header=header_from_json(found["header"]),
             entries=entries_from_json(found["entries"]),

@@ -106,7 +106,7 @@ def from_line(line: str) -> AgentSettings:
             heartbeat_seconds=float(found.get("heartbeat_seconds", 60.0)),
             ready_after_seconds=float(found.get("ready_after_seconds", 0.05)),
             labels=tuple(sorted(found.get("labels", {}).items())),
-            budget=Budget(**found.get("budget", {})),
+            budget=_budget_of(found.get("budget", {})),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise rejected("KNR6001", f"a line of the host's configuration is wrong: {error!r}"[:300]) from error
@@ -121,13 +121,25 @@ def _budget(read: Reader) -> Budget:
         hold_removal=read.flag("KNARR_BUDGET_HOLD_REMOVAL", _BUDGET.hold_removal),
         hold_protected=read.flag("KNARR_BUDGET_HOLD_PROTECTED", _BUDGET.hold_protected),
     )
-    if not 0 <= found.share <= 1:
-        read.mistake("KNARR_BUDGET_SHARE is not between 0 and 1")
-    if found.at_least < 1:
-        read.mistake("KNARR_BUDGET_AT_LEAST is not at least 1")
-    if not 0 < found.window_seconds < _LONGEST_WINDOW:
-        read.mistake(f"KNARR_BUDGET_WINDOW_SECONDS is not between 0 and {_LONGEST_WINDOW:.0f}")
+    for mistake in _mistakes(found):
+        read.mistake(f"KNARR_BUDGET_{mistake}")
     return found
+
+
+def _mistakes(budget: Budget) -> tuple[str, ...]:
+    wrong = {
+        "SHARE is not between 0 and 1": not 0 <= budget.share <= 1,
+        "AT_LEAST is not at least 1": budget.at_least < 1,
+        f"WINDOW_SECONDS is not between 0 and {_LONGEST_WINDOW:.0f}": not 0 < budget.window_seconds < _LONGEST_WINDOW,
+    }
+    return tuple(text for text, found in wrong.items() if found)
+
+
+def _budget_of(found: Mapping[str, Any]) -> Budget:
+    budget = Budget(**found)
+    if wrong := _mistakes(budget):
+        raise ValueError("; ".join(wrong))
+    return budget
 
 
 def _optional(environment: Mapping[str, str], name: str) -> Path | None:

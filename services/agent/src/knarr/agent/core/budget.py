@@ -5,7 +5,7 @@ The limits are the cluster owner's. Only an operator's signed approval opens the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from knarr.agent.core.objects import Kind
@@ -82,10 +82,12 @@ def approval_of(approvals: Iterable[Approval], app: str, digest: bytes) -> Appro
     return next((a for a in approvals if a.app == app and not a.removal and a.digest == digest), None)
 
 
-def approval_of_removal(approvals: Iterable[Approval], app: str, digest: bytes, since: int) -> Approval | None:
-    """The approval of this removal: of the bundle that is here, and of the tombstone that is there since `since`."""
-    given = (a for a in approvals if a.app == app and a.removal)
-    return next((a for a in given if digest and a.digest == digest and since and a.since_generation == since), None)
+def approval_of_removal(
+    approvals: Iterable[Approval], app: str, here: Collection[bytes], since: int
+) -> Approval | None:
+    """The approval of this removal: of a bundle that is here, and of the tombstone that is there since `since`."""
+    given = (a for a in approvals if a.app == app and a.removal and a.digest in here)
+    return next((a for a in given if a.digest and a.since_generation == since != 0), None)
 
 
 def why_not(approvals: Iterable[Approval], app: str) -> str:

@@ -111,11 +111,12 @@ class Situation:
     """All that a plan depends on.
 
     `live` knows every object of bundle and inventory that exists. `claims` are the objects that other assigned apps'
-    bundles hold, `pending` the apps whose new bundle is not known yet; `prune_allowed` is false while there are such.
-    `resting` are fought-over objects. `metadata` (with managedFields) is known of live objects that are not as they
-    were applied and of which the app ignores fields. `hooks` are the newest runs; `installed` is true once a bundle
-    was applied whole. `past` and `origins` (of the apps that some objects came from) count along in the budget;
-    `renamed` as in `Plan`, of earlier plans. `since` is the tombstone's generation, of a removal.
+    bundles hold, `moved` those of the inventory that are ordinary objects there; `pending` are apps whose new bundle
+    is not known yet; `prune_allowed` is false while there are such. `resting` are fought-over objects. `metadata` (with
+    managedFields) is known of live objects that are not as they were applied and of which the app ignores fields.
+    `hooks` are the newest runs; `installed` is true once a bundle was applied whole. `past` and `origins` (of the apps
+    that some objects came from) count along in the budget; `renamed` as in `Plan`, of earlier plans. Of a removal,
+    `since` is the tombstone's generation and `assigned` the bundle that was assigned last, begun or not.
     """
 
     app: AppName
@@ -128,11 +129,13 @@ class Situation:
     hooks: Mapping[str, HookRun] = field(default_factory=dict)
     installed: bool = False
     claims: Mapping[ObjectId, AppName] = field(default_factory=dict)
+    moved: frozenset[ObjectId] = frozenset()
     pending: frozenset[AppName] = frozenset()
     approvals: tuple[Approval, ...] = ()
     resting: frozenset[ObjectId] = frozenset()
     prune_allowed: bool = True
     removal: bool = False
+    assigned: bytes = b""
     since: int = 0
     own_namespace: str = AGENT_NAMESPACE
     budget: Budget = _BUDGET
@@ -312,8 +315,8 @@ class Removals:
 
 def _removals(situation: Situation, wanted: set[ObjectId]) -> Removals:
     """`wanted` are the bundle's ordinary objects: what becomes a hook leaves like any other object."""
-    leaving = {i: e for i, e in situation.inventory.items() if i not in wanted and i not in situation.claims}
-    before, after = frozenset(situation.inventory), wanted | set(situation.claims)
+    leaving = {i: e for i, e in situation.inventory.items() if i not in wanted and i not in situation.moved}
+    before, after = frozenset(situation.inventory), wanted | situation.moved
     counted = lost(before - situation.renamed, after) if leaving else frozenset()
     renamed = frozenset(leaving).difference(counted) | (situation.renamed - before)
     if leaving and not situation.removal and not situation.header.prune:
@@ -361,7 +364,8 @@ def _room(situation: Situation, planned: Deletions, past: Past) -> int | None:
 
 def _approval(situation: Situation) -> Approval | None:
     if situation.removal:
-        return approval_of_removal(situation.approvals, situation.app, situation.digest, situation.since)
+        here = (situation.digest, situation.assigned)
+        return approval_of_removal(situation.approvals, situation.app, here, situation.since)
     return approval_of(situation.approvals, situation.app, situation.digest)
 
 
