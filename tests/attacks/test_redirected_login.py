@@ -69,15 +69,16 @@ async def test_a_redirect_is_not_followed_through_a_proxy_either(
     thief = Thief()
     async with FetcherHarness(nats_server, git_server, tmp_path) as fetcher, AsyncExitStack() as stack:
         way = await stack.enter_async_context(proxy())
-        port = await http_server(thief.answer, stack)
+        tls = certificate(tmp_path / "ca.pem")
+        port = await https_server(thief.answer, tls, stack)
 
         async def away(request: web.Request) -> web.StreamResponse:
-            return web.Response(status=302, headers={"Location": f"http://127.0.0.1:{port}{request.path_qs}"})
+            return web.Response(status=302, headers={"Location": f"https://127.0.0.1:{port}{request.path_qs}"})
 
-        url = f"http://127.0.0.1:{await http_server(away, stack)}/shop.git"
-        fetcher.environment["KNARR_PROXY"] = way.url
+        url = f"https://127.0.0.1:{await https_server(away, tls, stack)}/shop.git"
+        fetcher.environment |= {"KNARR_PROXY": way.url, "KNARR_CA_BUNDLE": str(tmp_path / "ca.pem")}
         await fetcher.committed({"fleet.yaml": fetcher.fleet_file([{"name": "shop", "url": url}])})
         await fetcher.report("KNR1060", "shop")
         assert thief.asked == []
-        assert f"127.0.0.1:{port}" not in way.asked
+        assert set(way.asked) == {url.split("/")[2]}
         await fetcher.stop()

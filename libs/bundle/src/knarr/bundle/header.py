@@ -126,5 +126,6 @@ def _typed(key: str, value: Any) -> Any:
         case "health_rules":
             return tuple(HealthRule(**v) for v in value)
         case "bounds":
-            return Bounds(**{k: tuple(v) if isinstance(v, list) else v for k, v in value.items()})
+            given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
+            return Bounds(**given)
     return value

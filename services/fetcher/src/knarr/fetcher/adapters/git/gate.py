@@ -47,7 +47,9 @@ class Gate:
 
     def __init__(self, url: str, proxy: str, trust: Callable[[], ssl.SSLContext], *, seconds: float = 5.0) -> None:
         self._source, self._trust, self._seconds = url, trust, seconds
-        self._home, self._proxy = urlsplit(url), urlsplit(proxy) if proxy else None
+        self._home = urlsplit(url)
+        # Plain http goes directly, as documented.
+        self._proxy = urlsplit(proxy) if proxy and self._home.scheme == "https" else None
         self._sockets: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
@@ -115,15 +117,11 @@ class Gate:
             self._closed(upstream)
 
     def _asked(self, head: bytes) -> bytes:
-        """The request as the server, or a proxy for plain http, wants it; the only one of its connection."""
-        method, path, version = [*head.split(b"\r\n", 1)[0].split(b" "), b"", b""][:3]
+        """The request as the server wants it; the only one of its connection."""
         fields, _, body = _closing(head).partition(b"\r\n\r\n")
-        kept = [f for f in fields.split(b"\r\n")[1:] if not f.lower().startswith((b"host:", b"expect:"))]
-        netloc = self._home.netloc.encode()
-        if self._proxy is not None and self._home.scheme == "http":
-            path = b"http://" + netloc + path
-            kept += _login(self._proxy)
-        return b"\r\n".join((b" ".join((method, path, version)), b"Host: " + netloc, *kept, b"", body))
+        first, *others = fields.split(b"\r\n")
+        kept = [f for f in others if not f.lower().startswith((b"host:", b"expect:"))]
+        return b"\r\n".join((first, b"Host: " + self._home.netloc.encode(), *kept, b"", body))
 
     def _connected(self) -> socket.socket:
         try:
