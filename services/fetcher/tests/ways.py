@@ -45,8 +45,13 @@ def certificate(file: Path) -> ssl.SSLContext:
     return context
 
 
+async def http_server(answer: Callable[[web.Request], Awaitable[web.StreamResponse]], stack: AsyncExitStack) -> int:
+    """As `https_server`, without TLS."""
+    return await https_server(answer, None, stack)
+
+
 async def https_server(
-    answer: Callable[[web.Request], Awaitable[web.StreamResponse]], tls: ssl.SSLContext, stack: AsyncExitStack
+    answer: Callable[[web.Request], Awaitable[web.StreamResponse]], tls: ssl.SSLContext | None, stack: AsyncExitStack
 ) -> int:
     """The port of a server that lives as long as `stack`."""
     application = web.Application()

@@ -163,7 +163,7 @@ async def test_https_with_its_own_ca_and_no_redirect_to_another_host(fetcher: Fe
         entries = [{"name": name, "url": f"https://localhost:{port}/shop.git"} for name, port in ports.items()]
         await fetcher.committed({"fleet.yaml": fetcher.fleet_file(entries)})
         assert await fetcher.files(await fetcher.commit(shop.head(), "good")) == {"a": b"1"}
-        await fetcher.report("KNR1005", "redirected")
+        await fetcher.report("KNR1060", "redirected")
         await fetcher.report("KNR1005", "impostor")
         assert set(asked) == {f"localhost:{target}"}
         await fetcher.stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import shutil
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -14,6 +15,7 @@ import nats.errors
 import nats.js.errors
 import structlog
 
+from knarr.bundle.disk import DiskSeal
 from knarr.messaging.broker import Broker, BrokerSettings
 from knarr.messaging.consume import Received, Subscription, consume, consume_batches
 from knarr.messaging.streams import BLOBS, COMMITS, FACTS, REVISIONS
@@ -71,16 +73,20 @@ async def run(settings: Settings) -> None:
             )
         )
         work = settings.state / "work"
+        # Files for tools are not sealed: what a killed process left of them goes, and what earlier versions kept.
+        for left in (work, settings.state / "cache", settings.state / "contents"):
+            await asyncio.to_thread(shutil.rmtree, left, True)
         sandbox = await stack.enter_async_context(Sandbox(work, settings.limits, confined=confined))
         leaks = await sandbox.holds() if confined else ()
         if leaks:
             raise rejected("KNR2406", f"the sandbox of this host does not refuse: {', '.join(leaks)}")
         bundles = NatsBundles(broker, settings.bundle_key)
-        cache = FolderCache(settings.state / "cache")
+        cache = FolderCache(settings.state / "sealed-cache", DiskSeal(settings.bundle_key, "cache"))
+        contents = ContentStore(settings.state / "sealed-contents", DiskSeal(settings.snapshot_key, "contents"))
         raws = Raws(_tools(settings, sandbox), cache, settings.limits)
         renderer = Renderer(
             Parts(
-                snapshots=NatsSnapshots(broker, settings.snapshot_key, ContentStore(settings.state / "contents")),
+                snapshots=NatsSnapshots(broker, settings.snapshot_key, contents),
                 facts=NatsFacts(broker),
                 bundles=bundles,
                 revisions=NatsRevisions(broker),

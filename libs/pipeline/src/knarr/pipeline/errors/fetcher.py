@@ -223,4 +223,10 @@ ENTRIES: tuple[Entry, ...] = (
         "The version in Chart.lock lies outside the range in Chart.yaml: one was changed without the other.",
         "Run `helm dependency update` in the chart's folder and commit Chart.lock.",
     ),
+    Entry(
+        "KNR1060",
+        "A source's address leads elsewhere",
+        "The host answers with a redirect to another host, port or scheme; a login must not be taken along.",
+        "Write the address that it leads to in `url`, and in `urls` of the credential. GitLab's end in .git.",
+    ),
 )

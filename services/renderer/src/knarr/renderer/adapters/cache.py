@@ -1,4 +1,4 @@
-"""Renderings by content: in memory for the hot ones, in a folder for the next start. Bounded; may forget."""
+"""Renderings by content: in memory for the hot ones, sealed in a folder for the next start. Bounded; may forget."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import zstandard
 
+from knarr.bundle.disk import DiskSeal
 from knarr.renderer.memory import Remembered
 
 _MEMORY_ENTRIES = 16_384
@@ -16,10 +17,10 @@ _CHECK_EVERY = 2_000
 
 
 class FolderCache:
-    """Values compressed in files named by their key. `limit_bytes` bounds the folder; the oldest go first."""
+    """Values, compressed and sealed, in files named by key. `limit_bytes` bounds the folder; the oldest go first."""
 
-    def __init__(self, folder: Path, limit_bytes: int = 2 << 30) -> None:
-        self._folder, self._limit = folder, limit_bytes
+    def __init__(self, folder: Path, seal: DiskSeal, limit_bytes: int = 2 << 30) -> None:
+        self._folder, self._seal, self._limit = folder, seal, limit_bytes
         folder.mkdir(parents=True, exist_ok=True)
         self._recent: Remembered[bytes, bytes] = Remembered(_MEMORY_ENTRIES)
         self._writes = 0
@@ -30,7 +31,9 @@ class FolderCache:
         if recent is not None:
             return recent
         try:
-            packed = (self._folder / key.hex()).read_bytes()
+            packed = self._seal.opened(key.hex(), (self._folder / key.hex()).read_bytes())
+            if packed is None:
+                return None
             value = zstandard.ZstdDecompressor().decompress(packed)
         except (OSError, zstandard.ZstdError):
             return None
@@ -42,7 +45,7 @@ class FolderCache:
         try:
             handle, temporary = tempfile.mkstemp(dir=self._folder, prefix=".")
             with os.fdopen(handle, "wb") as file:
-                file.write(zstandard.ZstdCompressor(level=1).compress(value))
+                file.write(self._seal.sealed(key.hex(), zstandard.ZstdCompressor(level=1).compress(value)))
             os.replace(temporary, self._folder / key.hex())
         except OSError:
             return

@@ -1,4 +1,4 @@
-"""File contents by Git's blob id: in memory while small, on disk for the rest of the process and the next start."""
+"""File contents by Git's blob id: in memory while small, sealed on disk for the rest and for the next start."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
+from knarr.bundle.disk import DiskSeal
 from knarr.pipeline.errors import retryable
 from knarr.renderer.memory import Remembered
 
@@ -13,8 +14,8 @@ from knarr.renderer.memory import Remembered
 class ContentStore:
     """A folder of contents. Reading is synchronous: what a tree names was stored before the tree was given out."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, seal: DiskSeal) -> None:
+        self._folder, self._seal = folder, seal
         self._folder.mkdir(parents=True, exist_ok=True)
         self._recent: Remembered[bytes, bytes] = Remembered(20_000)
         self.losses = 0  # contents that were stored and cannot be read any more
@@ -29,12 +30,16 @@ class ContentStore:
         recent = self._recent.get(content_id)
         if recent is not None:
             return recent
+        name = content_id.hex()
         try:
-            return self._keep(content_id, (self._folder / content_id.hex()).read_bytes())
-        except OSError as error:
-            self._known.discard(content_id.hex())
-            self.losses += 1
-            raise retryable("KNR2601", f"the content {content_id.hex()[:12]} is not at hand") from error
+            content = self._seal.opened(name, (self._folder / name).read_bytes())
+        except OSError:
+            content = None
+        if content is not None:
+            return self._keep(content_id, content)
+        self._known.discard(name)
+        self.losses += 1
+        raise retryable("KNR2601", f"the content {name[:12]} is not at hand")
 
     def write(self, content_id: bytes, content: bytes) -> None:
         """Stores the content, whole or not at all."""
@@ -42,7 +47,7 @@ class ContentStore:
         if name not in self._known:
             handle, temporary = tempfile.mkstemp(dir=self._folder, prefix=".")
             with os.fdopen(handle, "wb") as file:
-                file.write(content)
+                file.write(self._seal.sealed(name, content))
             os.replace(temporary, self._folder / name)
             self._known.add(name)
         self._keep(content_id, content)

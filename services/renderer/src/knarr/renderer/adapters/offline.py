@@ -1,6 +1,6 @@
 """Bundles and revisions without a broker: for `vet`, `render` and `diff` on a laptop, and for tests of the flow.
 
-They pass the same conformance suite as the adapters on JetStream (tests/integration).
+They pass the same conformance suite as the adapters on JetStream (tests/integration/test_ports.py).
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from types import MappingProxyType
 from knarr.pipeline.digest import sha256
 from knarr.pipeline.names import AppName, SourceName
 from knarr.pipeline.revision import BundleRef, CommitRendered, RenderFailed, RevisionRendered
-from knarr.renderer.core.revision import is_older, order_of
+from knarr.pipeline.snapshot import Commit
+from knarr.renderer.core.revision import Order, is_older, order_of
 from knarr.renderer.counters import tally
 from knarr.renderer.ports import FactsRead, Snapshot
 
@@ -48,7 +49,7 @@ class OfflineRevisions:
     def __init__(self, published: Mapping[AppName, RevisionRendered] = MappingProxyType({})) -> None:
         self.revisions: dict[AppName, RevisionRendered] = dict(published)
         self.failures: dict[AppName, RenderFailed] = {}
-        self.closed: list[CommitRendered] = []
+        self.closed: dict[SourceName, CommitRendered] = {}
 
     async def published(self) -> Mapping[AppName, RevisionRendered]:
         """The newest revision of every app."""
@@ -64,12 +65,17 @@ class OfflineRevisions:
         return True
 
     async def publish_failure(self, failed: RenderFailed) -> None:
-        """Keeps it."""
+        """Keeps it, unless a newer one of the same source is there."""
+        before = self.failures.get(AppName(failed.app))
+        if before is not None and _source(before) == _source(failed) and is_older(_order(failed), _order(before)):
+            return
         self.failures[AppName(failed.app)] = failed
 
     async def close(self, rendered: CommitRendered) -> None:
-        """Keeps it."""
-        self.closed.append(rendered)
+        """Keeps it, unless a newer one is there."""
+        before = self.closed.get(_source(rendered))
+        if before is None or not is_older(_order(rendered), _order(before)):
+            self.closed[_source(rendered)] = rendered
 
 
 class OfflineSnapshots:
@@ -92,6 +98,15 @@ class OfflineFacts:
     async def newest(self) -> FactsRead:
         """As given."""
         return self.facts
+
+
+def _source(value: RenderFailed | CommitRendered) -> SourceName:
+    return SourceName(value.commit.source if value.commit else "")
+
+
+def _order(value: RenderFailed | CommitRendered) -> Order:
+    commit, fleet = value.commit or Commit(), value.fleet_commit or Commit()
+    return (commit.number, fleet.number, value.facts_number)
 
 
 def is_same_source(one: RevisionRendered, other: RevisionRendered) -> bool:

@@ -5,6 +5,7 @@ Full mirrors, not shallow ones: those are slower to poll and dearer for the serv
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
 from collections.abc import Iterable
@@ -15,6 +16,8 @@ from pygit2.enums import ObjectType
 
 from knarr.fetcher.adapters.git.callbacks import Bounds, Login, Talk
 from knarr.fetcher.adapters.git.failures import remote_failure
+from knarr.fetcher.adapters.git.gate import Gate
+from knarr.fetcher.adapters.git.process import trust
 from knarr.fetcher.core.address import host_of
 from knarr.fetcher.core.compare import compare
 from knarr.fetcher.core.refs import RemoteRef, Target, resolve
@@ -46,20 +49,7 @@ class BareMirror:
         git = self._open()
         if ref.kind is RefKind.COMMIT and (pinned := self._held(ref.value)) is not None:
             return self._sighting(pinned, ref.value, fetched=False)
-        talk = Talk(host_of(self._url), self._login, self._bounds, self.stop)
-        proxy = self._proxy or None
-        try:
-            remote = git.remotes.create_anonymous(self._url)
-            remote.connect(callbacks=talk, proxy=proxy)
-            target = resolve(ref, [_remote_ref(head) for head in remote.list_heads(connect=False)])
-            fetched = self._held(target.sha) is None
-            if fetched:
-                remote.fetch(_refspecs(target), callbacks=talk, proxy=proxy)
-        except (pygit2.GitError, ValueError, OSError) as error:
-            failure = remote_failure(error, self._url)
-            if failure.code == "KNR1008":
-                self.discard()
-            raise failure from error
+        target, fetched = self._talked(git, ref)
         commit = self._held(target.sha)
         if commit is None:
             raise rejected("KNR1010", f"no branch or tag leads to commit {target.sha}")
@@ -68,6 +58,26 @@ class BareMirror:
         if fetched:
             self._tidy(git)
         return sighting
+
+    def _talked(self, git: pygit2.Repository, ref: Ref) -> tuple[Target, bool]:
+        """What the ref leads to, and whether it had to be fetched."""
+        talk = Talk(host_of(self._url), self._login, self._bounds, self.stop)
+        gate = Gate(self._url, self._proxy, trust) if self._url.startswith(("http://", "https://")) else None
+        try:
+            with gate or contextlib.nullcontext():
+                proxy = None if gate is not None else self._proxy or None
+                remote = git.remotes.create_anonymous(gate.remote if gate is not None else self._url)
+                remote.connect(callbacks=talk, proxy=proxy)
+                target = resolve(ref, [_remote_ref(head) for head in remote.list_heads(connect=False)])
+                fetched = self._held(target.sha) is None
+                if fetched:
+                    remote.fetch(_refspecs(target), callbacks=talk, proxy=proxy)
+        except (pygit2.GitError, ValueError, OSError) as error:
+            failure = (gate.refusal if gate is not None else None) or remote_failure(error, self._url)
+            if failure.code == "KNR1008":
+                self.discard()
+            raise failure from error
+        return target, fetched
 
     def changes(self, old_tree: str | None, new_tree: str) -> TreeDelta:
         """See ports.Repository."""

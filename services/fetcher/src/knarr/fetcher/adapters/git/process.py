@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Iterable
 from pathlib import Path
 
 import pygit2
 from pygit2.enums import ConfigLevel
+
+from knarr.fetcher.adapters.git.gate import trusting
+
+_trusted: dict[str, ssl.SSLContext] = {}
 
 
 def configure_libgit2(
@@ -24,8 +29,14 @@ def configure_libgit2(
     pygit2.settings.server_timeout = int(silence_seconds * 1000)
     # Mirrors may belong to another user than this process's (a volume's group); nothing in them is ever executed.
     pygit2.settings.owner_validation = False
-    if ca_bundle is not None:
-        pygit2.settings.set_ssl_cert_locations(str(ca_bundle), None)
+    _trusted["context"] = trusting(ca_bundle)
+
+
+def trust() -> ssl.SSLContext:
+    """Whose certificates are believed: as `configure_libgit2` was told, else the machine's authorities."""
+    if "context" not in _trusted:
+        _trusted["context"] = trusting(None)
+    return _trusted["context"]
 
 
 def trust_hosts(home: Path, known_hosts: Iterable[str]) -> None:
