@@ -29,8 +29,13 @@ class Outcome(Enum):
     FAILED = "failed"
 
 
-async def attempt(work: Callable[[], Coroutine[Any, Any, None]], seconds: float) -> tuple[Outcome, Failure | None]:
-    """Runs `work` for at most `seconds`. Raises only the cancellation of the caller."""
+async def attempt(
+    work: Callable[[], Coroutine[Any, Any, None]], seconds: float, *, alone: bool = True
+) -> tuple[Outcome, Failure | None]:
+    """Runs `work` for at most `seconds`. Raises only the cancellation of the caller.
+
+    The cause of a failure is logged where the message that causes it is `alone`; the others are only tried with it.
+    """
     deadline = asyncio.timeout(seconds)
     try:
         async with deadline:
@@ -47,6 +52,7 @@ async def attempt(work: Callable[[], Coroutine[Any, Any, None]], seconds: float)
     except Exception as error:
         if deadline.expired():
             return Outcome.FAILED, Failure(code="KNR7016", message=f"not handled within {seconds:g} s")
-        LOG.exception("message handling failed")
+        if alone:
+            LOG.exception("message handling failed")
         return Outcome.FAILED, Failure(code="KNR7020", message=f"{type(error).__name__} while handling the message")
     return Outcome.DONE, None

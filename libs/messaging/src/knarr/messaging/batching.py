@@ -153,7 +153,7 @@ class Batching:
         async def work() -> None:
             await self._handle([found for _, found in batch])
 
-        outcome, failure = await attempt(work, self._seconds)
+        outcome, failure = await attempt(work, self._seconds, alone=len(batch) == 1)
         if outcome in (Outcome.DONE, Outcome.AGAIN):
             await self._all(batch, outcome, failure)
         elif len(batch) > 1:
