@@ -12,7 +12,7 @@ import pytest
 
 from knarr.pipeline.decision import AppVerdict
 from knarr.pipeline.errors import Retryable, retryable
-from knarr.pipeline.report import AppState
+from knarr.pipeline.report import AppReport, AppState
 from knarr.pipeline.snapshot import Commit
 from knarr.rollout.core.changes import Changes
 from knarr.testkit.fleet_story import Story, digest_for, restarted, start_story, told
@@ -379,3 +379,23 @@ async def test_an_approval_of_an_unsent_removal_names_the_bundle_and_the_tombsto
     assert (approval.removal, approval.protected) == (True, True)
     assert approval.digest == digest_for("shop", objects(6))
     assert approval.since_generation == body.tombstones[0].since_generation == header.generation
+
+
+async def test_a_removal_reaches_a_cluster_that_slept_through_the_last_bundle(story: Story) -> None:
+    """Its agent has something older than what the approval names, and holds: what it has can be approved."""
+    await put(story, shop=objects(6), web=objects(2, "w"))
+    await put(story, shop=objects(7))
+    held = told(await story.commit(shop=None), "shop")
+    await story.approve(held.revision)
+    generation = story.assignment("c4")[0].generation
+    older = digest_for("shop", objects(6))
+    holding = AppReport(
+        cluster="c4", app="shop", state=AppState.HELD, digest=older, held_digests=(older,), generation=generation
+    )
+    await story.rollout.on_app_reports([holding])
+    told_then = told(story.outbox.decisions[-1], "shop")
+    assert (told_then.verdict, told_then.clusters) == (AppVerdict.HELD, ("c4",))
+    await story.commit(web=(CLUSTERS, objects(3, "w")))
+    assert story.assignment("c4")[1].approvals == ()
+    assert (await story.approve(held.revision)).accepted
+    assert [a.digest for a in story.assignment("c4")[1].approvals] == [older]

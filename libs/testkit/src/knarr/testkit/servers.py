@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from knarr.local.git import GitServer
 from knarr.local.kube import KubeCluster, KubeFleet
@@ -27,7 +28,9 @@ _numbers = itertools.count(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the marker of tests that need Gitea, so that a lane can leave them out."""
+    """Name the marker of tests that need Gitea, so that a lane can leave them out; no property is judged by the clock."""
+    settings.register_profile("knarr", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("knarr")
     config.addinivalue_line("markers", "gitea: needs the real Gitea (make gitea builds it on first use)")
 
 

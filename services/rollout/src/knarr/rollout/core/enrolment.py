@@ -15,6 +15,7 @@ from knarr.rollout.core.state import Member, Placement, Removal
 
 LARGEST_GENERATION = 1 << 48
 LONGEST_UID = 128
+_DIGEST_BYTES = 32
 _TELL_AGAIN_MS = 3_600_000
 _RAISE_AGAIN_MS = 60_000
 
@@ -143,9 +144,15 @@ def placement_after(placement: Placement, report: AppReport) -> Placement:
 
 
 def removal_after(removal: Removal, report: AppReport) -> Removal | None:
-    """The tombstone after the report; None when the cluster says, at or after it, that the app is gone."""
+    """The tombstone after the report; None when the cluster says, at or after it, that the app is gone.
+
+    An agent that holds it says what it has: one that slept has something older than what was assigned last.
+    """
     if report.generation < removal.since_generation or report.generation > LARGEST_GENERATION:
         return removal
     if report.state is AppState.REMOVED:
         return None
-    return replace(removal, agent_holds=report.state is AppState.HELD)
+    if report.state is not AppState.HELD:
+        return replace(removal, agent_holds=False)
+    has = next((d for d in report.held_digests if len(d) == _DIGEST_BYTES), removal.digest)
+    return replace(removal, agent_holds=True, digest=has, approved=removal.approved and has == removal.digest)
