@@ -28,7 +28,7 @@ _numbers = itertools.count(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the marker of tests that need Gitea, so that a lane can leave them out; no property is judged by the clock."""
+    """Name the marker of tests that need Gitea, to leave them out. No property is judged by the clock."""
     settings.register_profile("knarr", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("knarr")
     config.addinivalue_line("markers", "gitea: needs the real Gitea (make gitea builds it on first use)")
