@@ -220,6 +220,31 @@ async def test_a_cluster_that_joins_while_an_app_is_held_is_told(story: Story) -
     assert objects_in(story, "c5", "shop", objects(20)) == objects(20)
 
 
+async def test_a_cluster_that_returns_to_a_smaller_app_is_held_and_told(story: Story) -> None:
+    """Its own step is too large, although everybody else's was not: held in silence, it could not even be approved."""
+    await put(story, shop=objects(20))
+    story.clusters.remove("c4")
+    for count in (17, 14, 12):
+        await story.later(hours=25)
+        await story.commit(shop=(CLUSTERS, objects(count)))
+    story.clusters.append("c4")
+    held = told(await story.commit(web=(CLUSTERS, objects(1, "w"))), "shop")
+    assert (held.verdict, held.clusters) == (AppVerdict.HELD, ("c4",))
+    assert objects_in(story, "c4", "shop", objects(20)) == objects(20)
+    assert (await story.approve(held.revision)).accepted
+    assert objects_in(story, "c4", "shop", objects(12)) == objects(12)
+
+
+async def test_a_cluster_that_returns_to_a_claimed_object_is_told(story: Story) -> None:
+    await story.commit(shop=(CLUSTERS, objects(3)))
+    story.clusters.remove("c4")
+    await story.commit(shop=(CLUSTERS, objects(2)), web=(CLUSTERS, ("o2",)))
+    story.clusters.append("c4")
+    decision = await story.commit(other=(CLUSTERS, ("x",)))
+    assert story.verdicts(decision)["web"] is AppVerdict.ASSIGNED
+    assert objects_in(story, "c4", "web", ("o2",)) == ("o2",), "a move in one step is a transfer there too"
+
+
 async def test_an_approval_has_one_outcome_also_when_the_broker_is_silent(story: Story) -> None:
     """Stored, then the broker timed out: answered "refused", and the deletion went out a minute later."""
     await put(story, shop=objects(20))

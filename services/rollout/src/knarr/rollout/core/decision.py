@@ -62,7 +62,16 @@ class Decision:
 
 
 def decide(state: FleetState, looks: Looks, settings: GuardSettings, now_ms: int) -> Decision:
-    """Decides the named apps."""
+    """Decides the named apps. One that is stuck in the clusters looked at is looked at, and told, whole."""
+    decision = _decided(state, looks, settings, now_ms)
+    stuck = {*decision.held, *decision.refused, *decision.waiting} & decision.limited
+    unknown = frozenset(app for app in stuck if not state.targets[app].held)
+    if not unknown:
+        return decision
+    return _decided(state, {app: None if app in unknown else only for app, only in looks.items()}, settings, now_ms)
+
+
+def _decided(state: FleetState, looks: Looks, settings: GuardSettings, now_ms: int) -> Decision:
     looked_at = sorted(a for a in looks if a in state.targets)
     moves = {app: moves_to_target(state, app, state.targets[app], looks[app]) for app in looked_at}
     judging = _Judging(state=state, settings=settings, now_ms=now_ms)
