@@ -187,12 +187,29 @@ async def test_an_app_that_fails_at_its_first_commit_makes_deletions_wait_too(st
 
 
 @pytest.mark.parametrize("read", [{"source_read": False}, {"fleet_read": False, "source_read": False}])
-async def test_a_source_that_turns_empty_or_unreadable_detaches(story: Story, read: dict[str, bool]) -> None:
+async def test_a_source_that_turns_empty_or_unreadable_changes_nothing(story: Story, read: dict[str, bool]) -> None:
     await story.commit(shop=(CLUSTERS, objects(5)))
+    before = await story.store.load()
     story.outbox.sent.clear()
     decision = await story.commit(source_read=read["source_read"], fleet_read=read.get("fleet_read", True))
+    after = await story.store.load()
     assert story.outbox.sent == []
-    assert decision.apps == ()
+    assert (decision.apps, decision.detached_clusters) == ((), ())
+    assert (after.placements, after.targets, after.members) == (before.placements, before.targets, before.members)
+
+
+async def test_a_fleet_that_names_no_cluster_any_more_detaches_all_and_deletes_nothing(story: Story) -> None:
+    await story.commit(shop=(CLUSTERS, objects(5)))
+    story.outbox.sent.clear()
+    story.clusters.clear()
+    decision = await story.commit(shop=((), objects(5)))
+    assert decision.detached_clusters == CLUSTERS
+    assert story.outbox.sent == []
+    assert not any(m.in_fleet for m in (await story.store.load()).members.values())
+    story.clusters.extend(CLUSTERS)
+    decision = await story.commit(shop=(CLUSTERS, objects(5)))
+    assert told(decision, "shop").verdict is AppVerdict.UNCHANGED
+    assert story.outbox.sent == [], "they have it still"
 
 
 async def test_a_removed_cluster_document_deletes_nothing_and_sends_nothing(story: Story) -> None:
