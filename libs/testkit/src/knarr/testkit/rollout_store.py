@@ -16,6 +16,7 @@ from knarr.pipeline.snapshot import Commit
 from knarr.rollout.core.changes import NOTHING, Approved, Changes, OutgoingAssignment, applied
 from knarr.rollout.core.guard import GuardSettings
 from knarr.rollout.core.state import (
+    Failing,
     FleetState,
     Grant,
     Guards,
@@ -69,7 +70,9 @@ class MemoryStore:
         rows.state = applied(rows.state, changes)
         for revision in (*changes.revisions, *(t.revision for t in changes.targets.values() if t)):
             rows.revisions.setdefault(revision.revision, revision)
-        rows.outgoing |= changes.outgoing
+        for cluster, out in changes.outgoing.items():
+            known = rows.outgoing.get(cluster)
+            rows.outgoing[cluster] = out if out.dry_runs or known is None else replace(out, dry_runs=known.dry_runs)
         for decision in changes.decisions:
             rows.decisions.append(replace(decision, number=len(rows.decisions) + 1))
         for answer in changes.answers:
@@ -121,7 +124,7 @@ class StoreConformance:
         assert state.grants == Map({"shop": _GRANT})
         assert state.guards == _GUARDS
         assert state.indexes == Map({_DIGEST: IndexView.of(_INDEX)})
-        assert state.failing == Map({"broken": frozenset({"c1"})})
+        assert state.failing == Map({"broken": _FAILING})
         assert state.progress == Map({"fleet": Progress(commit=7, facts=3, digest=_DIGEST)})
 
     async def test_twice_equals_once(self, store: Store) -> None:
@@ -163,6 +166,11 @@ class StoreConformance:
         await store.mark_published(waiting)
         assert await store.unpublished() == Unpublished()
         assert await store.answer("c1") == _ANSWER
+
+    async def test_a_question_that_has_not_gone_out_stays_asked(self, store: Store) -> None:
+        await store.commit(_changes())
+        await store.commit(Changes(outgoing={"c1": replace(_OUTGOING, traceparent="00-2", dry_runs=())}))
+        assert (await store.unpublished()).outgoing == (replace(_OUTGOING, traceparent="00-2"),)
 
     async def test_a_command_is_answered_once(self, store: Store) -> None:
         await store.commit(_changes())
@@ -222,8 +230,8 @@ _MEMBER = Member(
     name="c1", in_fleet=True, uid="u1", sealing_key=bytes(32), signing_key=b"s" * 32, generation=4,
     labels={"env": "dev"}, told="KNR3020", told_ms=9, raised_ms=10,
 )  # fmt: skip
-_PLACEMENT = Placement(ref=_REF, revision="r1", defer_prune=True, approved=True, agent_holds=True)
-_REMOVAL = Removal(since_generation=3, revision="r0", digest=_DIGEST, approved=True, agent_holds=True)
+_PLACEMENT = Placement(ref=_REF, revision="r1", defer_prune=True, approved=True, protected=True, agent_holds=True)
+_REMOVAL = Removal(since_generation=3, revision="r0", digest=_DIGEST, approved=True, protected=True, agent_holds=True)
 _GRANT = Grant(target="r1", evidence=b"e" * 32, approved_ms=11, clusters={"c1": b"k" * 32})
 _GUARDS = Guards(settings=_STRICT, before=GuardSettings(), commit=7)
 _OUTGOING = OutgoingAssignment(
@@ -232,6 +240,7 @@ _OUTGOING = OutgoingAssignment(
     spread_seconds=1.5,
     dry_runs=(DryRun(request_id="q", app=AssignedApp(app="shop", digest=_DIGEST), asked_at_ms=3),),
 )
+_FAILING = Failing(source="fleet", clusters=frozenset({"c1"}))
 _ANSWER = CommandHandled(command_id="c1", accepted=True, handled_at_ms=12)
 
 
@@ -248,7 +257,7 @@ def _changes() -> Changes:
         revisions=(_REVISION,),
         indexes={_DIGEST: _INDEX},
         approvals=(Approved(target="r1", actor="ann", reason="checked", evidence=b"e" * 32),),
-        failing={"broken": frozenset({"c1"})},
+        failing={"broken": _FAILING},
         progress={"fleet": Progress(commit=7, facts=3, digest=_DIGEST)},
         outgoing={"c1": _OUTGOING},
         decisions=(RolloutDecided(epoch="e1", commit=_REVISION.commit),),

@@ -136,6 +136,8 @@ class Rollout:
         """What was stored is decided, whatever the broker says now; what does not go out is published again soon."""
         try:
             await self._dispatcher.publish(self.state, await self.world.store.unpublished())
+            if self._dispatcher.behind:
+                self.unpublished.set()
         except Retryable as error:
             if error.code in _NOT_OURS:
                 raise

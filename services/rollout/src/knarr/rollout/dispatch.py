@@ -7,7 +7,7 @@ replace a newer one. What fails for one cluster fails for that cluster.
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from nacl.signing import SigningKey
@@ -16,7 +16,7 @@ from knarr.bundle.sealing import MasterKey, content_key
 from knarr.bundle.signing import sign_assignment, verify_assignment
 from knarr.messaging.tracing import TRACER
 from knarr.pipeline.assignment import AssignmentHeader, BodyEncoding
-from knarr.pipeline.errors import KnarrError, Rejected, retryable
+from knarr.pipeline.errors import KnarrError, Rejected
 from knarr.rollout import metrics
 from knarr.rollout.core.assignment import body_for
 from knarr.rollout.core.changes import OutgoingAssignment
@@ -39,16 +39,21 @@ class Authority:
 
 
 class Dispatcher:
-    """Signs, seals and publishes. Knows the sequence of every assignment that it has stored."""
+    """Signs, seals and publishes. Knows the sequence of every assignment that it has stored.
+
+    `behind`: clusters that did not get theirs the last time, and whose turn comes again.
+    """
 
     def __init__(self, store: Store, outbox: Outbox, authority: Authority) -> None:
         self._store = store
         self._outbox = outbox
         self._authority = authority
         self._sequences: dict[str, int] = {}
+        self.behind: set[str] = set()
 
     async def publish(self, state: FleetState, waiting: Unpublished) -> None:
         """Sends assignments, then decisions and answers, then marks all of them as published."""
+        self.behind = set()
         if waiting.outgoing:
             await self._send(state, waiting.outgoing)
         for decision in waiting.decisions:
@@ -56,7 +61,8 @@ class Dispatcher:
         for answer in waiting.answers:
             await self._said(self._outbox.handled(answer))
         if waiting.outgoing or waiting.decisions or waiting.answers:
-            await self._store.mark_published(waiting)
+            sent = tuple(out for out in waiting.outgoing if out.cluster not in self.behind)
+            await self._store.mark_published(replace(waiting, outgoing=sent))
 
     async def _said(self, publishing: Awaitable[None]) -> None:
         """What the broker will never take must not keep back what follows."""
@@ -110,7 +116,9 @@ class Dispatcher:
                 metrics.UNSEALED.inc()
                 LOG.error("an assignment is too large", cluster=cluster, code=error.code)
             return
-        raise retryable("KNR7011", f"somebody else writes assignments of {cluster} at the same time")
+        metrics.UNSEALED.inc()
+        LOG.warning("somebody else writes assignments of a cluster at the same time", cluster=cluster, code="KNR7011")
+        self.behind.add(cluster)
 
     async def _sequence_below(self, cluster: str, generation: int) -> int | None:
         """The sequence of what is stored now; None when that is ours and newer, and stays.
@@ -121,16 +129,17 @@ class Dispatcher:
         if stored is None:
             return 0
         data, sequence = stored
-        if self._generation_of(data) <= generation:
+        if self._generation_of(data, cluster) <= generation:
             return sequence
         await self._store.check_lead()
         LOG.warning("a newer assignment is stored", cluster=cluster, generation=generation)
         return None
 
-    def _generation_of(self, data: bytes) -> int:
-        """Of an assignment that we signed; -1 of anything else that lies there."""
+    def _generation_of(self, data: bytes, cluster: str) -> int:
+        """Of an assignment that we signed for the cluster; -1 of anything else that lies there."""
         try:
             header, _ = verify_assignment(data, trusted=(bytes(self._authority.signer.verify_key),))
         except KnarrError:
             return -1
-        return header.generation if header.epoch == self._authority.epoch else -1
+        ours = header.epoch == self._authority.epoch and header.cluster == cluster
+        return header.generation if ours else -1

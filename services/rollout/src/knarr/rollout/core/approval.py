@@ -17,6 +17,7 @@ from knarr.pipeline.errors import Rejected, rejected
 from knarr.rollout.core.changes import Approved, Changes
 from knarr.rollout.core.decision import Decision, decide, shown_losses
 from knarr.rollout.core.guard import GuardSettings
+from knarr.rollout.core.moves import wanted_refs
 from knarr.rollout.core.state import FleetState, Grant, Target
 
 APPROVAL_MS = 24 * 3_600_000
@@ -43,7 +44,7 @@ def approve(state: FleetState, command: Command, settings: GuardSettings, now_ms
     target = state.targets[app]
     if not target.held:
         return _approve_agents(state, app, target, command)
-    decision = decide(state, {app: None}, settings, now_ms)
+    decision = decide(state, looks_beside(state, app), settings, now_ms)
     held = decision.held.get(app)
     if app in decision.refused:
         return _no(f"app {app} claims objects of another app: an approval does not help", app=app)
@@ -53,6 +54,12 @@ def approve(state: FleetState, command: Command, settings: GuardSettings, now_ms
         return _no(_CHANGED.format(app), code="KNR3032", app=app, telling=decision)
     grant = Grant(target=target.id, evidence=held.evidence, approved_ms=now_ms, clusters=shown_losses(held.losses))
     return Ruling(app=app, changes=Changes(grants={app: grant}, approvals=(_approved(command),)))
+
+
+def looks_beside(state: FleetState, app: str) -> dict[str, frozenset[str] | None]:
+    """The app, those that are refused (its object may be what they wait for), and those whose steps wait."""
+    beside = (a for a, t in state.targets.items() if t.waiting or (t.held and t.judged_by is None))
+    return dict.fromkeys((app, *beside))
 
 
 _CHANGED = "what would go of app {} is not what was shown; nothing was approved"
@@ -65,40 +72,41 @@ def _approve_agents(state: FleetState, app: str, target: Target, command: Comman
     if command.evidence != entry.evidence:
         return _no(_CHANGED.format(app), code="KNR3032", app=app)
     placed, leaving = state.placements.get(app, Map()), state.removals.get(app, Map())
+    holding = frozenset(entry.clusters)
     return Ruling(
         app=app,
         changes=Changes(
-            placements={
-                (app, c): replace(p, approved=True, agent_holds=False) for c, p in placed.items() if p.agent_holds
-            },
-            removals={
-                (app, c): replace(r, approved=True, agent_holds=False) for c, r in leaving.items() if r.agent_holds
-            },
+            placements={(app, c): replace(placed[c], approved=True, agent_holds=False) for c in holding if c in placed},
+            removals={(app, c): replace(leaving[c], approved=True, agent_holds=False) for c in holding if c in leaving},
             approvals=(_approved(command),),
         ),
     )
 
 
 def held_by_agents(state: FleetState, app: str) -> AppDecision | None:
-    """What is told of an app that agents hold by their own budget; None when none does."""
+    """What is told of an app that agents hold by their own budget; None when none does.
+
+    The evidence names what the hub assigned, and neither the clusters nor what agents say of themselves: one that
+    changes its word at every report would keep all others from their approval.
+    """
     target = state.targets.get(app)
     if target is None:
         return None
     holding = {c: p.ref.digest for c, p in state.placements.get(app, Map()).items() if p.agent_holds}
-    holding |= {c: r.digest for c, r in state.removals.get(app, Map()).items() if r.agent_holds}
-    if not holding:
+    removing = {c for c, r in state.removals.get(app, Map()).items() if r.agent_holds}
+    clusters = tuple(sorted(c for c in {*holding, *removing} if state.reachable(c)))
+    if not clusters:
         return None
-    clusters = tuple(sorted(holding))
     where = ", ".join(clusters[:3]) + (f" and {len(clusters) - 3} more" if len(clusters) > 3 else "")
     reason = HeldReason(code="KNR3008", message=f"the agents of {where} hold app {app} by their own budget")
-    lines = [app, target.id, "held by agents", *(f"{c} {holding[c].hex()}" for c in clusters)]
+    assigned = sorted({ref.digest.hex() for ref in wanted_refs(target.revision).values()})
     return AppDecision(
         app=app,
         verdict=AppVerdict.HELD,
         revision=target.id,
         clusters=clusters,
         reasons=(reason,),
-        evidence=sha256("\n".join(lines).encode()),
+        evidence=sha256("\n".join((app, target.id, "held by agents", *assigned)).encode()),
     )
 
 

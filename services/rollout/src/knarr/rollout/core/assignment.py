@@ -40,7 +40,9 @@ def body_for(state: FleetState, out: OutgoingAssignment, *, key_of: KeyOf) -> As
         ref = placement.ref
         assigned.append(assigned_app(app, ref, key_of(ref.digest), defer_prune=placement.defer_prune))
         if placement.approved:
-            approvals.append(Approval(app=app, digest=ref.digest, revision=placement.revision, protected=True))
+            approvals.append(
+                Approval(app=app, digest=ref.digest, revision=placement.revision, protected=placement.protected)
+            )
     for app, removal in sorted(leaving.items()):
         tombstones.append(Tombstone(app=app, since_generation=removal.since_generation))
         if removal.approved:
@@ -50,7 +52,7 @@ def body_for(state: FleetState, out: OutgoingAssignment, *, key_of: KeyOf) -> As
                     digest=removal.digest,
                     revision=removal.revision,
                     removal=True,
-                    protected=True,
+                    protected=removal.protected,
                     since_generation=removal.since_generation,
                 )
             )

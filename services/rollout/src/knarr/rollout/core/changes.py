@@ -16,6 +16,7 @@ from knarr.pipeline.assignment import DryRun
 from knarr.pipeline.decision import CommandHandled, RolloutDecided
 from knarr.pipeline.revision import Index, RevisionRendered
 from knarr.rollout.core.state import (
+    Failing,
     FleetState,
     Grant,
     Guards,
@@ -57,7 +58,7 @@ class Approved:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """One transaction. `None` deletes, and so does an empty `left`."""
+    """One transaction. `None` deletes, and so does an empty `left`. `unused`: indexes that memory need not keep."""
 
     members: Mapping[str, Member] = field(default_factory=dict)
     targets: Mapping[str, Target | None] = field(default_factory=dict)
@@ -66,11 +67,12 @@ class Changes:
     left: Mapping[Place, Left] = field(default_factory=dict)
     departed: Mapping[Place, int | None] = field(default_factory=dict)
     grants: Mapping[str, Grant | None] = field(default_factory=dict)
-    failing: Mapping[str, frozenset[str]] | None = None
+    failing: Mapping[str, Failing] | None = None
     progress: Mapping[str, Progress] = field(default_factory=dict)
     guards: Guards | None = None
     revisions: tuple[RevisionRendered, ...] = ()
     indexes: Mapping[bytes, Index] = field(default_factory=dict)
+    unused: frozenset[bytes] = frozenset()
     approvals: tuple[Approved, ...] = ()
     outgoing: Mapping[str, OutgoingAssignment] = field(default_factory=dict)
     decisions: tuple[RolloutDecided, ...] = ()
@@ -103,7 +105,7 @@ def applied(state: FleetState, changes: Changes) -> FleetState:
         left=_updated_within(state.left, (((c, a), ids or None) for (a, c), ids in changes.left.items())),
         failing=Map(changes.failing) if changes.failing is not None else state.failing,
         guards=changes.guards or state.guards,
-        indexes=_with_indexes(state.indexes, changes.indexes),
+        indexes=_with_indexes(state.indexes, changes.indexes, changes.unused),
     )
     if changes.removals:
         after = replace(
@@ -135,8 +137,11 @@ def _with_placements(state: FleetState, changed: Mapping[Place, Placement | None
     )
 
 
-def _with_indexes(known: Map[bytes, IndexView], new: Mapping[bytes, Index]) -> Map[bytes, IndexView]:
-    return known.update({digest: IndexView.of(index) for digest, index in new.items()}) if new else known
+def _with_indexes(
+    known: Map[bytes, IndexView], new: Mapping[bytes, Index], unused: frozenset[bytes]
+) -> Map[bytes, IndexView]:
+    changed: dict[bytes, IndexView | None] = {digest: IndexView.of(index) for digest, index in new.items()}
+    return _updated(known, changed | dict.fromkeys(unused))
 
 
 def _updated(known: Map[K, V], changed: Mapping[K, V | None] | Mapping[K, V]) -> Map[K, V]:
@@ -171,6 +176,8 @@ def _updated_within(known: Map[str, Map[str, V]], changed: Iterable[tuple[Place,
 def _joined(one: Any, other: Any) -> Any:
     if isinstance(one, tuple):
         return one + other
+    if isinstance(one, frozenset):
+        return one | other
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return {**one, **other} if one and other else one or other
     return other if other is not None else one

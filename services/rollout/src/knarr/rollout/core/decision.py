@@ -15,7 +15,7 @@ from knarr.bundle.budget import within
 from knarr.pipeline.decision import HeldReason, Loss
 from knarr.pipeline.digest import sha256
 from knarr.rollout.core.guard import GuardSettings, Step, leaves_too_many, losses, reasons_to_hold, stricter
-from knarr.rollout.core.moves import Move, moves_to, moves_to_target
+from knarr.rollout.core.moves import Move, moves_to, moves_to_target, wanted_refs
 from knarr.rollout.core.situations import Clash, Situation, clashes_in, is_covered, loss_key, situations, steps_in
 from knarr.rollout.core.state import FleetState
 
@@ -26,13 +26,14 @@ Looks = Mapping[str, frozenset[str] | None]  # app → the clusters to look at; 
 class Send:
     """One move that goes out. `approved`: an operator approved what it deletes; `defer_prune` closes it for now.
 
-    `going`: what it deletes there.
+    `going`: what it deletes there; `protected`: some of it of protected kinds.
     """
 
     move: Move
     approved: bool = False
     defer_prune: bool = False
     going: frozenset[str] = frozenset()
+    protected: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +88,9 @@ def _decided(state: FleetState, looks: Looks, settings: GuardSettings, now_ms: i
             break
         held |= more_held
         refused |= more_refused
-    held = {a: h if a in limited else judging.shown(a, moves[a], going, h) for a, h in held.items()}
-    sends, waiting = _sent(state, going, there, judging)
+    beside = {**going, **{a: moves[a] for a in refused}}  # what is refused moves once its object is free
+    held = {a: h if a in limited else judging.shown(a, moves[a], beside, h) for a, h in held.items()}
+    sends, waiting = _sent(going, there, judging, (*held, *refused))
     return Decision(
         moves=moves,
         sends=sends,
@@ -221,7 +223,7 @@ def _going(
 def released_for_newcomers(state: FleetState, app: str, wanted: tuple[Move, ...]) -> tuple[Move, ...]:
     """The moves of clusters that never had the held app, to what was released last."""
     target = state.targets[app]
-    if target.released is None or target.released.revision == target.revision.revision:
+    if target.released is None:
         return ()
     placed = state.placements.get(app, Map())
     newcomers = frozenset(m.cluster for m in wanted if m.cluster not in placed)
@@ -244,35 +246,46 @@ def _refused(state: FleetState, there: tuple[Situation, ...]) -> dict[str, tuple
 
 
 def _sent(
-    state: FleetState, going: Mapping[str, tuple[Move, ...]], there: tuple[Situation, ...], judging: _Judging
+    going: Mapping[str, tuple[Move, ...]],
+    there: tuple[Situation, ...],
+    judging: _Judging,
+    decided_stuck: Iterable[str],
 ) -> tuple[tuple[Send, ...], dict[str, tuple[str, ...]]]:
-    """What goes out, and which removals wait because another app of the cluster did not render."""
+    """What goes out, and which removals wait because another app of the cluster did not render, or is stuck itself."""
+    state = judging.state
     failing = failing_clusters(state)
+    stuck = stuck_claims(state, {*decided_stuck, *(a for a, t in state.targets.items() if t.held and a not in going)})
     deleting: dict[tuple[str, str], frozenset[str]] = {}
+    guarded: set[tuple[str, str]] = set()
     for situation in there:
         for step in judging.steps_in(situation):
             if step.app in situation.moves and step.deletes:
                 deleting |= {(step.app, cluster): step.going for cluster in step.clusters}
+                guarded |= {(step.app, cluster) for cluster in step.clusters if step.protected}
     sends: list[Send] = []
     waiting: dict[str, list[str]] = {}
     for app, moves in going.items():
         for move in moves:
             going_there = deleting.get((app, move.cluster))
-            waits = going_there is not None and bool(failing.get(move.cluster, frozenset()) - {app})
+            waits = going_there is not None and (
+                bool(failing.get(move.cluster, frozenset()) - {app})
+                or is_claimed(state, stuck, app, move.cluster, going_there)
+            )
             if waits and move.ref is None:
                 waiting.setdefault(app, []).append(move.cluster)
                 continue
             lost = going_there or frozenset()
             approved = going_there is not None and is_covered(state, move.cluster, app, lost, removed=move.ref is None)
-            sends.append(Send(move=move, approved=approved, defer_prune=waits, going=lost))
+            protected = (app, move.cluster) in guarded
+            sends.append(Send(move=move, approved=approved, defer_prune=waits, going=lost, protected=protected))
     return tuple(sends), {app: tuple(sorted(clusters)) for app, clusters in waiting.items()}
 
 
 def failing_clusters(state: FleetState) -> dict[str, frozenset[str]]:
     """Cluster → the apps that failed to render for it. A failed app whose targets are unknown fails everywhere."""
     found: dict[str, set[str]] = {}
-    for app, clusters in state.failing.items():
-        for cluster in clusters or state.members:
+    for app, failing in state.failing.items():
+        for cluster in failing.clusters or state.members:
             found.setdefault(cluster, set()).add(app)
     return {cluster: frozenset(apps) for cluster, apps in found.items()}
 
@@ -282,7 +295,34 @@ def prunes_to_release(state: FleetState) -> tuple[tuple[str, str], ...]:
     if not state.deferred:
         return ()
     failing = failing_clusters(state)
-    return tuple(sorted(p for p in state.deferred if not failing.get(p[1], frozenset()) - {p[0]}))
+    stuck = stuck_claims(state, (a for a, t in state.targets.items() if t.held))
+    return tuple(
+        sorted(
+            (app, cluster)
+            for app, cluster in state.deferred
+            if state.reachable(cluster)
+            and not failing.get(cluster, frozenset()) - {app}
+            and not is_claimed(state, stuck, app, cluster, state.left.get(cluster, Map()).get(app, {}))
+        )
+    )
+
+
+Claims = Mapping[str, Mapping[str, bytes]]  # app that is stuck → cluster → digest of what it wants there
+
+
+def stuck_claims(state: FleetState, apps: Iterable[str]) -> Claims:
+    """What held and refused apps want: an object on its way to one of them is not deleted meanwhile."""
+    return {
+        app: {cluster: ref.digest for cluster, ref in wanted_refs(state.targets[app].revision).items()}
+        for app in apps
+        if not state.targets[app].gone
+    }
+
+
+def is_claimed(state: FleetState, stuck: Claims, app: str, cluster: str, going: Iterable[str]) -> bool:
+    """Whether another app that is stuck wants one of the objects there."""
+    wanted = [state.indexes[refs[cluster]].ids for a, refs in stuck.items() if a != app and cluster in refs]
+    return bool(wanted) and any(i in ids for i in going for ids in wanted)
 
 
 def _distinct(reasons: Iterable[HeldReason]) -> tuple[HeldReason, ...]:

@@ -64,9 +64,7 @@ def hear(now: Member | None, report: ClusterReport, *, epoch: str, now_ms: int) 
     if standing is Standing.KNOWN:
         return Heard(standing=standing, member=_bound(member, report))
     after = replace(
-        _bound(member, report),
-        uid=report.cluster_uid,
-        sealing_key=report.sealing_public_key,
+        _bound(replace(member, uid=report.cluster_uid, sealing_key=report.sealing_public_key), report),
         generation=max(member.generation, report.generation_seen),
         raised_ms=member.raised_ms if standing is Standing.ENROLLED else now_ms,
     )
@@ -99,7 +97,7 @@ def _standing(member: Member, report: ClusterReport, epoch: str, now_ms: int) ->
 def _is_possible(member: Member, report: ClusterReport) -> bool:
     """Whether what rollout uses of the report is what an agent can say. A key is tried before it is believed."""
     return (
-        0 <= report.generation_seen <= LARGEST_GENERATION
+        0 <= report.generation_seen <= max(LARGEST_GENERATION, member.generation)
         and len(report.cluster_uid) <= LONGEST_UID
         and report.cluster_uid.isprintable()
         and (report.sealing_public_key in (b"", member.sealing_key) or is_sealing_key(report.sealing_public_key))
@@ -118,17 +116,19 @@ def _vouched(member: Member, report: ClusterReport) -> bool:
 def _bound(member: Member, report: ClusterReport) -> Member:
     """The signing key is bound with the first report that has one beside the sealing key that is known."""
     known = member.signing_key or not is_signing_key(report.signing_public_key)
-    ours = not member.enrolled or member.sealing_key == report.sealing_public_key
+    ours = member.enrolled and member.sealing_key == report.sealing_public_key
     return member if known or not ours else replace(member, signing_key=report.signing_public_key)
 
 
 def _refused(member: Member, standing: Standing, now_ms: int) -> Heard:
-    """Told once an hour at most, and when it is something else."""
+    """Each number is told once an hour at most; `told` has those of this hour."""
     code, message = _REFUSALS[standing]
-    if member.told_ms and now_ms < member.told_ms + _TELL_AGAIN_MS:
+    is_new_hour = now_ms >= member.told_ms + _TELL_AGAIN_MS
+    told = () if is_new_hour else tuple(member.told.split())
+    if code in told:
         return Heard(standing=standing, member=member)
-    notice = Failure(code=code, message=message.format(member.name))
-    return Heard(standing=standing, member=replace(member, told=code, told_ms=now_ms), notice=notice)
+    after = replace(member, told=" ".join((*told, code)), told_ms=now_ms if is_new_hour else member.told_ms)
+    return Heard(standing=standing, member=after, notice=Failure(code=code, message=message.format(member.name)))
 
 
 _APPLIED = frozenset({AppState.HEALTHY, AppState.DEGRADED, AppState.DRIFTED})
@@ -139,8 +139,11 @@ def placement_after(placement: Placement, report: AppReport) -> Placement:
     if report.digest != placement.ref.digest and placement.ref.digest not in report.held_digests:
         return placement
     holds = report.state is AppState.HELD and placement.ref.digest in report.held_digests
-    used = placement.approved and report.state in _APPLIED and bool(report.applied_at_ms)
-    return replace(placement, agent_holds=holds, approved=placement.approved and not used)
+    done = report.state in _APPLIED and bool(report.applied_at_ms) and not placement.defer_prune
+    used = placement.approved and done
+    approved = placement.approved and not used
+    protected = _asks_for_protected(report) if holds and not approved else placement.protected and approved
+    return replace(placement, agent_holds=holds, approved=approved, protected=protected)
 
 
 def removal_after(removal: Removal, report: AppReport) -> Removal | None:
@@ -155,4 +158,11 @@ def removal_after(removal: Removal, report: AppReport) -> Removal | None:
     if report.state is not AppState.HELD:
         return replace(removal, agent_holds=False)
     has = next((d for d in report.held_digests if len(d) == _DIGEST_BYTES), removal.digest)
-    return replace(removal, agent_holds=True, digest=has, approved=removal.approved and has == removal.digest)
+    approved = removal.approved and has == removal.digest
+    protected = removal.protected if approved else _asks_for_protected(report)
+    return replace(removal, agent_holds=True, digest=has, approved=approved, protected=protected)
+
+
+def _asks_for_protected(report: AppReport) -> bool:
+    """Whether the agent says that what it holds has protected kinds."""
+    return any(f.code == "KNR4031" for f in report.failures)

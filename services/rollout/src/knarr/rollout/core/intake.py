@@ -13,7 +13,7 @@ from knarr.pipeline.revision import AppOutcome, CommitRendered, RenderedApp, Rev
 from knarr.pipeline.snapshot import Commit
 from knarr.rollout.core.changes import Changes
 from knarr.rollout.core.guard import GuardSettings, loosened, stricter
-from knarr.rollout.core.state import FleetState, Guards, Member, Progress, Target
+from knarr.rollout.core.state import Failing, FleetState, Guards, Member, Progress, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +70,7 @@ def take_in(
     detached = tuple(sorted(n for n, m in members.items() if not m.in_fleet and _was_in_fleet(state, n)))
     said = _guards_said(state, rendered, is_news=_is_news(news, rendered.fleet_commit))
     guards = said if _is_of_the_fleet(rendered) else state.guards
-    failing = _failing_after(state, rendered)
+    failing = _failing_after(state, rendered) if _is_news(news, rendered.commit) else dict(state.failing)
     indexes = {i.digest: i for r in revisions.values() for i in r.indexes if i.digest not in state.indexes}
     return Intake(
         changes=Changes(
@@ -97,7 +97,8 @@ def _looks(
     joined = frozenset(n for n, m in members.items() if m.in_fleet and not _was_in_fleet(state, n))
     looks: dict[str, frozenset[str] | None] = dict.fromkeys(state.targets, joined) if joined else {}
     for name, target in state.targets.items():
-        if target.waiting or name in state.grants or (target.held and _concerns(rendered, name)):
+        news = bool(targets) or _concerns(rendered, name)
+        if target.waiting or name in state.grants or (target.held and news):
             looks[name] = None
     return looks | dict.fromkeys(targets, None)
 
@@ -157,14 +158,18 @@ def _target_after(
         case AppOutcome.REVISION | AppOutcome.UNCHANGED:
             if revision is None:
                 return now
-            if now is not None and _older(revision, now.revision):
+            if now is not None and (_older(revision, now.revision) or (now.gone and _is_before(commit, now.gone_in))):
                 return now
             if now is None:
                 return Target(source=app.source, revision=revision)
             return _renewed(replace(now, source=app.source, revision=revision, gone=False, gone_in=0), now)
         case AppOutcome.GONE:
-            return _gone(now, commit) if now else None
+            return _gone(now, commit) if now and app.source in ("", now.source) else now
     return now
+
+
+def _is_before(commit: Commit | None, number: int) -> bool:
+    return commit is not None and commit.number < number
 
 
 def _gone(now: Target, commit: Commit | None) -> Target:
@@ -177,14 +182,18 @@ def _renewed(after: Target, before: Target) -> Target:
     return after if after.id == before.id else replace(after, judged_by=None, judged_ms=0)
 
 
-def _failing_after(state: FleetState, rendered: CommitRendered) -> dict[str, frozenset[str]]:
-    """Failing apps → clusters in which deletions wait. An app that this commit says nothing of fails on.
+def _failing_after(state: FleetState, rendered: CommitRendered) -> dict[str, Failing]:
+    """What fails after the commit. An app that it says nothing of fails on, unless it is a whole commit of its source.
 
     An app can have a revision and fail for some of its clusters, in one commit.
     """
     spoken_of = {app.app for app in rendered.apps}
-    after = {app: clusters for app, clusters in state.failing.items() if app not in spoken_of}
-    after |= {a.app: frozenset(a.clusters) for a in rendered.apps if fails(a)}
+    whole = rendered.commit.source if rendered.commit and rendered.source_read and rendered.fleet_read else None
+    after = {a: f for a, f in state.failing.items() if a not in spoken_of and f.source != whole}
+    for app in rendered.apps:
+        if fails(app):
+            source = app.source or (rendered.commit.source if rendered.commit else "")
+            after[app.app] = Failing(source=source, clusters=frozenset(app.clusters))
     return after
 
 
@@ -198,6 +207,8 @@ def _older(candidate: RevisionRendered, present: RevisionRendered) -> bool:
     same_source = (candidate.commit and candidate.commit.source) == (present.commit and present.commit.source)
     if not same_source:
         return new[0] < old[0]
+    if new[1] != old[1]:
+        return new[1] < old[1]  # within a source its commits come first, whatever facts were known
     return new != old and all(n <= o for n, o in zip(new, old, strict=True))
 
 

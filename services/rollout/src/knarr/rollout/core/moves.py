@@ -42,11 +42,12 @@ def moves_to(
     """What has to change in reachable clusters for the app to be at `revision` (or gone) everywhere."""
     wanted = {} if gone else wanted_refs(revision)
     placed, leaving = state.placements.get(app, Map()), state.removals.get(app, Map())
-    failing = frozenset[str]() if gone else state.failing.get(app, frozenset())
+    failing = None if gone else state.failing.get(app)
     found = []
     for cluster in _concerned(wanted, placed, only):
         ref, present = wanted.get(cluster), placed.get(cluster)
-        if ref is None and (present is None or cluster in failing):
+        fails = failing is not None and (not failing.clusters or cluster in failing.clusters)
+        if ref is None and (present is None or fails):
             continue  # it did not render for this cluster: that is no word about leaving it (I1)
         if ref is not None and present is not None and present.ref.digest == ref.digest and cluster not in leaving:
             continue

@@ -32,7 +32,11 @@ def sent(state: FleetState, sends: Iterable[Send], now_ms: int) -> Changes:
         before = state.placement(*place)
         if move.ref is not None:
             placements[place] = Placement(
-                ref=move.ref, revision=move.revision, defer_prune=send.defer_prune, approved=send.approved
+                ref=move.ref,
+                revision=move.revision,
+                defer_prune=send.defer_prune,
+                approved=send.approved,
+                protected=send.approved and send.protected,
             )
             if state.removal(*place) is not None:
                 removals[place] = None
@@ -43,6 +47,7 @@ def sent(state: FleetState, sends: Iterable[Send], now_ms: int) -> Changes:
                 revision=move.revision,
                 digest=before.ref.digest if before else b"",
                 approved=send.approved,
+                protected=send.approved and send.protected,
             )
         departed |= _departed(state, send, now_ms)
         for key, after in _left_after(steps, left, send, now_ms):
@@ -82,7 +87,8 @@ def _left_after(steps: _Steps, so_far: Mapping[Place, Left], send: Send, now_ms:
     away, has = steps.away(state.placement(app, cluster), send.move.ref)
     if send.approved:
         kept = {i: at for i, at in known.items() if i not in has and _held_elsewhere(state, app, cluster, i)}
-        yield (app, cluster), kept | dict.fromkeys(away - send.going, now_ms)
+        waits = send.going if send.defer_prune else frozenset[str]()  # it is there still
+        yield (app, cluster), kept | dict.fromkeys((away - send.going) | waits, now_ms)
         for other in rows:
             ids = so_far.get((other, cluster), rows[other])
             if other != app and ids.keys() & send.going:
@@ -111,14 +117,20 @@ def _used(grant: Grant, clusters: set[str]) -> Grant | None:
     return replace(grant, clusters=rest) if rest else None
 
 
-def released(state: FleetState) -> Changes:
-    """Prunes that need not wait any more."""
+def released(state: FleetState, now_ms: int) -> Changes:
+    """Prunes that need not wait any more. What they delete goes now, and counts from now on."""
+    places = prunes_to_release(state)
     return Changes(
         placements={
-            (app, cluster): replace(placement, defer_prune=False)
-            for app, cluster in prunes_to_release(state)
-            if (placement := state.placement(app, cluster)) is not None
-        }
+            place: replace(placement, defer_prune=False)
+            for place in places
+            if (placement := state.placement(*place)) is not None
+        },
+        left={
+            (app, cluster): dict.fromkeys(ids, now_ms)
+            for app, cluster in places
+            if (ids := state.left.get(cluster, Map()).get(app))
+        },
     )
 
 
@@ -138,10 +150,17 @@ def targets_after(state: FleetState, decision: Decision, now_ms: int) -> Changes
             judged_by=by,
             judged_ms=(target.judged_ms or now_ms) if by is not None else 0,
             waiting=decision.waiting.get(app, ()),
+            holds_untold=target.holds_untold or is_held_by_agents(state, app),
         )
         if after != target:
             found[app] = after
     return Changes(targets=found)
+
+
+def is_held_by_agents(state: FleetState, app: str) -> bool:
+    """Whether some agent holds it by its own budget: then that is to be told again, under the target's new name."""
+    placed, leaving = state.placements.get(app, Map()), state.removals.get(app, Map())
+    return any(p.agent_holds for p in placed.values()) or any(r.agent_holds for r in leaving.values())
 
 
 def next_generations(

@@ -15,7 +15,7 @@ from knarr.bundle.budget import Budget, lost, within
 from knarr.pipeline.digest import sha256
 from knarr.rollout.core.guard import Step
 from knarr.rollout.core.moves import Move
-from knarr.rollout.core.state import EMPTY_INDEX, FleetState, IndexView, Left
+from knarr.rollout.core.state import EMPTY_INDEX, FleetState, IndexView, Left, Placement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,11 @@ def steps_in(state: FleetState, situation: Situation, budget: Budget, now_ms: Ca
     leaving = frozenset(app for app, digest in situation.moves.items() if digest is None and app in placed)
     if not leaving and not any(away.values()):
         return ()
-    left = {a: within(ids, now_ms(a), budget) for a, ids in state.left.get(situation.sample, Map()).items()}
+    earliest = min(now_ms(app) for app in situation.moves)  # of what is held already, when that was first judged
+    left = {
+        app: ids if _is_deferred(placed.get(app)) else within(ids, min(earliest, now_ms(app)), budget)
+        for app, ids in state.left.get(situation.sample, Map()).items()
+    }
     held = _held(state, situation, after, {i for ids in (*away.values(), *left.values()) for i in ids})
     going = {app: ids - held for app, ids in away.items()}
     covered = frozenset(
@@ -119,6 +123,11 @@ class _Losing:
         return tuple(
             b for b, ids in sorted(self.going.items()) if b != app and b not in self.covered and ids & left.keys()
         )
+
+
+def _is_deferred(placement: Placement | None) -> bool:
+    """Whether what left is there still: it counts until it is gone."""
+    return placement is not None and placement.defer_prune
 
 
 def is_covered(state: FleetState, cluster: str, app: str, going: frozenset[str], *, removed: bool) -> bool:

@@ -65,13 +65,15 @@ class Placement:
     """What one cluster was last assigned for one app.
 
     `approved`: an operator approved what this step deletes, and the cluster has not confirmed it yet. `agent_holds`:
-    the cluster's agent waits for such an approval, by its own budget.
+    the cluster's agent waits for such an approval, by its own budget. `protected`: what is approved or waits holds
+    protected kinds.
     """
 
     ref: BundleRef
     revision: str
     defer_prune: bool = False
     approved: bool = False
+    protected: bool = False
     agent_holds: bool = False
 
 
@@ -83,6 +85,7 @@ class Removal:
     revision: str
     digest: bytes = b""
     approved: bool = False
+    protected: bool = False
     agent_holds: bool = False
 
 
@@ -156,6 +159,14 @@ class Grant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Failing:
+    """An app that did not render. `clusters`: where deletions wait because of it; empty: everywhere."""
+
+    source: str
+    clusters: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Guards:
     """The settings in force, the number of the fleet commit that set them, and those before it."""
 
@@ -172,9 +183,9 @@ class FleetState:
     """Everything at once. `placements`, `removals`: app → cluster → value. `left`: cluster → app → what left it;
     `departed`: app → cluster that it left unasked → when, Unix milliseconds.
 
-    `failing`: app that did not render → clusters in which deletions wait because of it; empty: everywhere. From the
-    rest follow `assigned` (cluster → app → placement), `leaving` (cluster → app → removal), `signatures` (cluster → sum
-    over what it is assigned: equal for clusters that run the same) and `deferred` (placements whose prune waits).
+    From the rest follow `assigned` (cluster → app → placement), `leaving` (cluster → app → removal), `signatures`
+    (cluster → sum over what it is assigned: equal for clusters that run the same) and `deferred` (placements whose
+    prune waits).
     """
 
     epoch: str = ""
@@ -185,7 +196,7 @@ class FleetState:
     left: Map[str, Map[str, Left]] = Map()
     departed: Map[str, Map[str, int]] = Map()
     indexes: Map[bytes, IndexView] = Map()
-    failing: Map[str, frozenset[str]] = Map()
+    failing: Map[str, Failing] = Map()
     progress: Map[str, Progress] = Map()
     guards: Guards = Guards()
     grants: Map[str, Grant] = Map()

@@ -25,7 +25,7 @@ from knarr.pipeline.errors import Rejected, failure_of, rejected
 from knarr.pipeline.failure import Failure
 from knarr.pipeline.report import AppReport
 from knarr.pipeline.snapshot import Commit
-from knarr.rollout.core.approval import approve, expired, held_by_agents, withdrawn
+from knarr.rollout.core.approval import approve, expired, held_by_agents, looks_beside, withdrawn
 from knarr.rollout.core.assignment import assigned_app
 from knarr.rollout.core.changes import NOTHING, Changes, OutgoingAssignment, Place, applied
 from knarr.rollout.core.decision import Looks, decide
@@ -42,10 +42,12 @@ from knarr.rollout.core.settle import (
     sent,
     targets_after,
 )
-from knarr.rollout.core.state import FleetState, Member, Placement, Removal
+from knarr.rollout.core.state import FleetState, Member, Placement, Removal, Target
 from knarr.rollout.core.telling import failed, told
 
 _TELL_HOLDS_AGAIN_MS = 60_000
+_TELL_TOGETHER_MS = 5_000
+_INDEXES_PER_APP = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +94,8 @@ class _Work:
         decision = decide(self.state, looks, settings, self.now_ms)
         entries = told(self.state, decision)
         self.take(sent(self.state, decision.sends, self.now_ms))
-        self.take(released(self.state))
         self.take(targets_after(self.state, decision, self.now_ms))
+        self.take(released(self.state, self.now_ms))
         spread = fetch_spread_seconds(decision.sends)
         self.assign(story.also_send, story.traceparent, spread)
         if entries or story.always:
@@ -207,19 +209,24 @@ def _apps_reported(work: _Work, reports: Iterable[AppReport]) -> None:
 
 
 def _tell_agents_holds(work: _Work, apps: Iterable[str]) -> None:
-    """At most once a minute per app: an agent that changes its mind at every report is not everybody's news."""
+    """At most once a minute per app, all together: an agent that changes its mind is not everybody's news."""
+    latest = max((t.holds_told_ms for t in work.state.targets.values()), default=0)
+    is_soon = work.now_ms < latest + _TELL_TOGETHER_MS
+    targets: dict[str, Target | None] = {}
+    entries = []
     for app in sorted(apps):
         target = work.state.targets.get(app)
-        if target is None or target.held:
+        if target is None:
             continue
-        if work.now_ms < target.holds_told_ms + _TELL_HOLDS_AGAIN_MS:
-            work.take(Changes(targets={app: replace(target, holds_untold=True)}))
+        if target.held or is_soon or work.now_ms < target.holds_told_ms + _TELL_HOLDS_AGAIN_MS:
+            targets[app] = replace(target, holds_untold=True)
             continue
+        targets[app] = replace(target, holds_told_ms=work.now_ms, holds_untold=False)
         entry = held_by_agents(work.state, app)
-        entry = entry or AppDecision(app=app, verdict=AppVerdict.UNCHANGED, revision=target.id)
-        commit, fleet = target.revision.commit, target.revision.fleet_commit
-        work.take(Changes(targets={app: replace(target, holds_told_ms=work.now_ms, holds_untold=False)}))
-        work.tell(_Story(told=RolloutDecided(commit=commit, fleet_commit=fleet)), (entry,))
+        entries.append(entry or AppDecision(app=app, verdict=AppVerdict.UNCHANGED, revision=target.id))
+    work.take(Changes(targets={a: t for a, t in targets.items() if t != work.state.targets[a]}))
+    if entries:
+        work.tell(_Story(told=RolloutDecided()), tuple(entries))
 
 
 def _commanded(work: _Work, event: Commanded) -> None:
@@ -271,7 +278,7 @@ def _approve(work: _Work, event: Commanded) -> Rejected | None:
         work.assign((), event.traceparent)
         work.tell(story, (AppDecision(app=ruling.app, verdict=AppVerdict.UNCHANGED, revision=target.id),))
         return None
-    work.settle({ruling.app: None}, settings, story)
+    work.settle(looks_beside(work.state, ruling.app), settings, story)
     return None
 
 
@@ -322,7 +329,7 @@ def _tidied(state: FleetState, now_ms: int) -> Changes:
         (app, cluster): kept
         for cluster, rows in state.left.items()
         for app, ids in rows.items()
-        if len(kept := within(ids, min(oldest, now_ms), budget)) < len(ids)
+        if (app, cluster) not in state.deferred and len(kept := within(ids, min(oldest, now_ms), budget)) < len(ids)
     }
     departed = {
         (app, cluster): None
@@ -330,7 +337,18 @@ def _tidied(state: FleetState, now_ms: int) -> Changes:
         for cluster in rows
         if cluster not in within(rows, min(oldest, now_ms), budget)
     }
-    return Changes(left=left, departed=departed)
+    return Changes(left=left, departed=departed, unused=_unused_indexes(state))
+
+
+def _unused_indexes(state: FleetState) -> frozenset[bytes]:
+    """Of bundles that nobody is assigned and nothing wants; looked for when there are many more than apps."""
+    if len(state.indexes) <= _INDEXES_PER_APP * (len(state.targets) + 1):
+        return frozenset()
+    used = {p.ref.digest for row in state.placements.values() for p in row.values()}
+    for target in state.targets.values():
+        for revision in (target.revision, target.released):
+            used |= {v.bundle.digest for v in (revision.variants if revision else ()) if v.bundle is not None}
+    return frozenset(state.indexes.keys()) - used
 
 
 def newest_commit(state: FleetState, entries: Iterable[AppDecision]) -> Commit | None:

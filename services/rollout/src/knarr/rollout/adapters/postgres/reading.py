@@ -16,6 +16,7 @@ from knarr.rollout.adapters.postgres import statements as sql
 from knarr.rollout.core.changes import OutgoingAssignment
 from knarr.rollout.core.guard import GuardSettings
 from knarr.rollout.core.state import (
+    Failing,
     FleetState,
     Grant,
     Guards,
@@ -44,7 +45,7 @@ async def read_state(c: asyncpg.Connection) -> FleetState:
         targets=Map(targets),
         grants=Map({r["app"]: _grant(r) for r in await c.fetch("SELECT * FROM grants")}),
         progress=Map({r["source"]: _progress(r) for r in await c.fetch("SELECT * FROM progress")}),
-        failing=Map({r["app"]: frozenset(r["clusters"]) for r in await c.fetch("SELECT * FROM failing")}),
+        failing=Map({r["app"]: _failing(r) for r in await c.fetch("SELECT * FROM failing")}),
         indexes=Map(
             {
                 r["digest"]: IndexView.of(decode(Index, r["body"]))
@@ -124,6 +125,7 @@ def _placement(row: asyncpg.Record, refs: dict[bytes, BundleRef]) -> Placement:
         defer_prune=row["defer_prune"],
         approved=row["approved"],
         agent_holds=row["agent_holds"],
+        protected=row["protected"],
     )
 
 
@@ -134,12 +136,17 @@ def _removal(row: asyncpg.Record) -> Removal:
         digest=row["digest"],
         approved=row["approved"],
         agent_holds=row["agent_holds"],
+        protected=row["protected"],
     )
 
 
 def _grant(row: asyncpg.Record) -> Grant:
     clusters = {cluster: bytes.fromhex(key) for cluster, key in json.loads(row["clusters"]).items()}
     return Grant(target=row["target"], evidence=row["evidence"], approved_ms=row["approved_ms"], clusters=clusters)
+
+
+def _failing(row: asyncpg.Record) -> Failing:
+    return Failing(source=row["source"], clusters=frozenset(row["clusters"]))
 
 
 def _guards(row: asyncpg.Record) -> Guards:

@@ -31,17 +31,18 @@ ON CONFLICT (app) DO UPDATE SET source = EXCLUDED.source, revision = EXCLUDED.re
 """
 DROP_TARGETS = "DELETE FROM targets WHERE app = ANY($1::text[])"
 PLACEMENTS = """
-INSERT INTO placements (app, cluster, ref, revision, defer_prune, approved, agent_holds)
-SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::bool[], $6::bool[], $7::bool[])
+INSERT INTO placements (app, cluster, ref, revision, defer_prune, approved, agent_holds, protected)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[], $4::text[], $5::bool[], $6::bool[], $7::bool[], $8::bool[])
 ON CONFLICT (app, cluster) DO UPDATE SET ref = EXCLUDED.ref, revision = EXCLUDED.revision,
-    defer_prune = EXCLUDED.defer_prune, approved = EXCLUDED.approved, agent_holds = EXCLUDED.agent_holds
+    defer_prune = EXCLUDED.defer_prune, approved = EXCLUDED.approved, agent_holds = EXCLUDED.agent_holds,
+    protected = EXCLUDED.protected
 """
 REMOVALS = """
-INSERT INTO removals (app, cluster, since_generation, revision, digest, approved, agent_holds)
-SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bytea[], $6::bool[], $7::bool[])
+INSERT INTO removals (app, cluster, since_generation, revision, digest, approved, agent_holds, protected)
+SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bytea[], $6::bool[], $7::bool[], $8::bool[])
 ON CONFLICT (app, cluster) DO UPDATE SET since_generation = EXCLUDED.since_generation,
     revision = EXCLUDED.revision, digest = EXCLUDED.digest, approved = EXCLUDED.approved,
-    agent_holds = EXCLUDED.agent_holds
+    agent_holds = EXCLUDED.agent_holds, protected = EXCLUDED.protected
 """
 LEFT = """
 INSERT INTO left_objects (app, cluster, objects) SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[])
@@ -64,7 +65,7 @@ ON CONFLICT (app) DO UPDATE SET target = EXCLUDED.target, evidence = EXCLUDED.ev
 """
 DROP_GRANTS = "DELETE FROM grants WHERE app = ANY($1::text[])"
 CLEAR_FAILING = "DELETE FROM failing"
-FAILING = "INSERT INTO failing (app, clusters) VALUES ($1, $2)"
+FAILING = "INSERT INTO failing (app, clusters, source) VALUES ($1, $2, $3)"
 GUARDS = """
 INSERT INTO guards (settings, before, commit_number) VALUES ($1, $2, $3)
 ON CONFLICT (one) DO UPDATE SET settings = EXCLUDED.settings, before = EXCLUDED.before,
@@ -77,7 +78,7 @@ OUTGOING = """
 INSERT INTO outgoing (cluster, traceparent, spread_seconds, dry_runs)
 SELECT * FROM unnest($1::text[], $2::text[], $3::double precision[], $4::jsonb[])
 ON CONFLICT (cluster) DO UPDATE SET traceparent = EXCLUDED.traceparent, spread_seconds = EXCLUDED.spread_seconds,
-    dry_runs = EXCLUDED.dry_runs
+    dry_runs = CASE EXCLUDED.dry_runs WHEN '[]' THEN outgoing.dry_runs ELSE EXCLUDED.dry_runs END
 """
 SENT = "DELETE FROM outgoing WHERE cluster = ANY($1::text[])"
 DECIDED = "UPDATE decisions SET published = true WHERE number = ANY($1::bigint[])"

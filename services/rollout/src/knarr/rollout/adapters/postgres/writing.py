@@ -84,6 +84,7 @@ async def _placements(c: asyncpg.Connection, changes: Changes) -> None:
             [p.defer_prune for _, p in kept],
             [p.approved for _, p in kept],
             [p.agent_holds for _, p in kept],
+            [p.protected for _, p in kept],
         )
     await _drop(c, "placements", dropped)
 
@@ -99,6 +100,7 @@ async def _removals(c: asyncpg.Connection, changes: Changes) -> None:
             [r.digest for _, r in kept],
             [r.approved for _, r in kept],
             [r.agent_holds for _, r in kept],
+            [r.protected for _, r in kept],
         )
     await _drop(c, "removals", dropped)
 
@@ -138,7 +140,7 @@ async def _grants(c: asyncpg.Connection, changes: Changes) -> None:
 async def _circumstances(c: asyncpg.Connection, changes: Changes) -> None:
     if changes.failing is not None:
         await c.execute(sql.CLEAR_FAILING)
-        await c.executemany(sql.FAILING, [(a, sorted(cs)) for a, cs in changes.failing.items()])
+        await c.executemany(sql.FAILING, [(a, sorted(f.clusters), f.source) for a, f in changes.failing.items()])
     if changes.progress:
         rows = sorted(changes.progress.items())
         values = [p for _, p in rows]

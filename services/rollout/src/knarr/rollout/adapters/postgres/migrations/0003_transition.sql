@@ -14,11 +14,13 @@ ALTER TABLE targets
     ADD COLUMN holds_untold boolean NOT NULL DEFAULT false;
 ALTER TABLE placements
     DROP COLUMN baseline,
+    ADD COLUMN protected boolean NOT NULL DEFAULT false,
     ADD COLUMN agent_holds boolean NOT NULL DEFAULT false;
 ALTER TABLE removals
     DROP COLUMN baseline,
     ADD COLUMN digest bytea NOT NULL DEFAULT '',
     ADD COLUMN approved boolean NOT NULL DEFAULT false,
+    ADD COLUMN protected boolean NOT NULL DEFAULT false,
     ADD COLUMN agent_holds boolean NOT NULL DEFAULT false;
 -- Objects that left an app of a cluster: id → when, Unix milliseconds.
 CREATE TABLE left_objects (
@@ -50,6 +52,7 @@ CREATE TABLE guards (
     commit_number bigint NOT NULL
 );
 ALTER TABLE progress ADD COLUMN digest bytea NOT NULL DEFAULT '';
+ALTER TABLE failing ADD COLUMN source text NOT NULL DEFAULT '';
 ALTER TABLE outgoing ADD COLUMN dry_runs jsonb NOT NULL DEFAULT '[]';
 CREATE TABLE answers (
     command_id text PRIMARY KEY,
