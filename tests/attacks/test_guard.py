@@ -424,3 +424,11 @@ async def test_a_removal_reaches_a_cluster_that_slept_through_the_last_bundle(st
     assert story.assignment("c4")[1].approvals == ()
     assert (await story.approve(held.revision)).accepted
     assert [a.digest for a in story.assignment("c4")[1].approvals] == [older]
+
+
+async def test_clusters_that_lose_the_same_are_one_loss_whatever_else_they_run(story: Story) -> None:
+    everything: dict[str, Any] = {f"own-{c}": ((c,), (f"own-{c}",)) for c in CLUSTERS}
+    await story.commit(shop=(CLUSTERS, objects(20)), **everything)
+    held = told(await story.commit(shop=(CLUSTERS, ("o0",))), "shop")
+    assert [loss.clusters for loss in held.losses] == [CLUSTERS]
+    assert "c1, c2, c3 and 1 more" in held.reasons[0].message

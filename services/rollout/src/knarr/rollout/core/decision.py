@@ -14,7 +14,7 @@ from immutables import Map
 from knarr.bundle.budget import within
 from knarr.pipeline.decision import HeldReason, Loss
 from knarr.pipeline.digest import sha256
-from knarr.rollout.core.guard import GuardSettings, Step, leaves_too_many, losses, reasons_to_hold, stricter
+from knarr.rollout.core.guard import GuardSettings, Step, leaves_too_many, losses, merged, reasons_to_hold, stricter
 from knarr.rollout.core.moves import Move, moves_to, moves_to_target, wanted_refs
 from knarr.rollout.core.situations import Clash, Situation, clashes_in, is_covered, loss_key, situations, steps_in
 from knarr.rollout.core.state import FleetState
@@ -121,14 +121,13 @@ class _Judging:
     def held(self, going: Mapping[str, tuple[Move, ...]], there: tuple[Situation, ...]) -> dict[str, Held]:
         """The apps that may not go."""
         found: dict[str, list[HeldReason]] = {}
-        for situation in there:
-            for step in self.steps_in(situation):
-                reasons = self._reasons(step)
-                to_hold = [*step.causes] if step.came else []
-                if step.app in going and not step.covered and (step.deletes or not step.after):
-                    to_hold.append(step.app)
-                for app in to_hold if reasons else ():
-                    found.setdefault(app, []).extend(reasons)
+        for step in merged(step for situation in there for step in self.steps_in(situation)):
+            reasons = self._reasons(step)
+            to_hold = [*step.causes] if step.came else []
+            if step.app in going and not step.covered and (step.deletes or not step.after):
+                to_hold.append(step.app)
+            for app in to_hold if reasons else ():
+                found.setdefault(app, []).extend(reasons)
         for app, moves in going.items():
             found.setdefault(app, []).extend(self._leaving(app, moves))
         return {
@@ -148,7 +147,7 @@ class _Judging:
             for step in self.steps_in(situation)
             if step.app == app
         ]
-        found = tuple(sorted(losses(steps), key=lambda loss: loss.clusters))
+        found = tuple(sorted(losses(merged(steps)), key=lambda loss: loss.clusters))
         target = self.state.targets[app]
         clusters = tuple(sorted(touched))
         return replace(held, losses=found, clusters=clusters, evidence=evidence_of(app, target.id, found))

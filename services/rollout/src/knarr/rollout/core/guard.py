@@ -117,6 +117,14 @@ class Step:
         return bool(self.going) or self.removed
 
 
+def merged(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """Steps that lose the same become one, for all their clusters: they may differ in what else runs there."""
+    found: dict[Step, list[str]] = {}
+    for step in steps:
+        found.setdefault(replace(step, clusters=()), []).extend(step.clusters)
+    return tuple(replace(step, clusters=tuple(sorted(clusters))) for step, clusters in found.items())
+
+
 def losses(steps: Iterable[Step]) -> tuple[Loss, ...]:
     """What would go, one entry per group of clusters that lose something."""
     return tuple(
@@ -170,7 +178,7 @@ def leaves_too_many(app: str, leaving: int, clusters_before: int, settings: Guar
 
 def _where(clusters: tuple[str, ...]) -> str:
     shown = ", ".join(clusters[:3])
-    return shown if len(clusters) <= 3 else f"{shown} and {len(clusters) - 3} more clusters"
+    return shown if len(clusters) <= 3 else f"{shown} and {len(clusters) - 3} more"
 
 
 def _camel(name: str) -> str:
