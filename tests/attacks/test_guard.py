@@ -432,3 +432,14 @@ async def test_clusters_that_lose_the_same_are_one_loss_whatever_else_they_run(s
     held = told(await story.commit(shop=(CLUSTERS, ("o0",))), "shop")
     assert [loss.clusters for loss in held.losses] == [CLUSTERS]
     assert "c1, c2, c3 and 1 more" in held.reasons[0].message
+
+
+async def test_clusters_left_a_few_at_a_time() -> None:
+    """Two of eight, then one of six: each within a quarter, three of eight together."""
+    names = tuple(f"c{n}" for n in range(8))
+    story = await start_story(MemoryStore(), names)
+    guards = b'{"holdRemoval":false,"maxClustersLeftShare":0.25}'
+    verdicts = [
+        told(await story.commit(shop=(names[:count], objects(4)), guards=guards), "shop").verdict for count in (8, 6, 5)
+    ]
+    assert verdicts == [AppVerdict.ASSIGNED, AppVerdict.ASSIGNED, AppVerdict.HELD]
