@@ -135,8 +135,7 @@ class Rollout:
     async def _publish(self) -> None:
         """What was stored is decided, whatever the broker says now; what does not go out is published again soon."""
         try:
-            await self._dispatcher.publish(self.state, await self.world.store.unpublished())
-            if self._dispatcher.behind:
+            if await self._dispatcher.publish(self.state, await self.world.store.unpublished()):
                 self.unpublished.set()
         except Retryable as error:
             if error.code in _NOT_OURS:

@@ -39,30 +39,28 @@ class Authority:
 
 
 class Dispatcher:
-    """Signs, seals and publishes. Knows the sequence of every assignment that it has stored.
-
-    `behind`: clusters that did not get theirs the last time, and whose turn comes again.
-    """
+    """Signs, seals and publishes. Knows the sequence of every assignment that it has stored."""
 
     def __init__(self, store: Store, outbox: Outbox, authority: Authority) -> None:
         self._store = store
         self._outbox = outbox
         self._authority = authority
         self._sequences: dict[str, int] = {}
-        self.behind: set[str] = set()
 
-    async def publish(self, state: FleetState, waiting: Unpublished) -> None:
-        """Sends assignments, then decisions and answers, then marks all of them as published."""
-        self.behind = set()
-        if waiting.outgoing:
-            await self._send(state, waiting.outgoing)
+    async def publish(self, state: FleetState, waiting: Unpublished) -> frozenset[str]:
+        """Sends assignments, then decisions and answers, then marks them as published.
+
+        The clusters that did not get theirs, and whose turn comes again.
+        """
+        behind = await self._send(state, waiting.outgoing) if waiting.outgoing else frozenset()
         for decision in waiting.decisions:
             await self._said(self._outbox.decided(decision))
         for answer in waiting.answers:
             await self._said(self._outbox.handled(answer))
         if waiting.outgoing or waiting.decisions or waiting.answers:
-            sent = tuple(out for out in waiting.outgoing if out.cluster not in self.behind)
+            sent = tuple(out for out in waiting.outgoing if out.cluster not in behind)
             await self._store.mark_published(replace(waiting, outgoing=sent))
+        return behind
 
     async def _said(self, publishing: Awaitable[None]) -> None:
         """What the broker will never take must not keep back what follows."""
@@ -72,15 +70,18 @@ class Dispatcher:
             metrics.UNSAID.inc()
             LOG.error("a decision is too much for the broker", code=error.code, error=error.message)
 
-    async def _send(self, state: FleetState, outgoing: tuple[OutgoingAssignment, ...]) -> None:
-        """A cluster that has never reported cannot be sealed for, and waits for its report."""
+    async def _send(self, state: FleetState, outgoing: tuple[OutgoingAssignment, ...]) -> frozenset[str]:
+        """A cluster that has never reported cannot be sealed for, and waits for its report. Who is behind."""
+        behind: set[str] = set()
         with TRACER.start_as_current_span("sign and publish") as span:
             span.set_attribute("knarr.assignments", len(outgoing))
             able = [out for out in outgoing if out.cluster in state.members and state.members[out.cluster].enrolled]
             for start in range(0, len(able), _SIGN_AT_ONCE):
                 signed = [(out, self._signed(state, out)) for out in able[start : start + _SIGN_AT_ONCE]]
-                sending = [self._store_signed(state, out.cluster, data) for out, data in signed if data is not None]
-                await all_of(sending)
+                sending = [(out.cluster, data) for out, data in signed if data is not None]
+                settled = await all_of(self._store_signed(state, cluster, data) for cluster, data in sending)
+                behind |= {cluster for (cluster, _), done in zip(sending, settled, strict=True) if not done}
+        return frozenset(behind)
 
     def _signed(self, state: FleetState, out: OutgoingAssignment) -> bytes | None:
         """None when it cannot be sealed for this cluster: that is this cluster's trouble only (I5)."""
@@ -100,13 +101,14 @@ class Dispatcher:
             LOG.exception("an assignment cannot be sealed", cluster=out.cluster, code="KNR3024")
             return None
 
-    async def _store_signed(self, state: FleetState, cluster: str, data: bytes) -> None:
+    async def _store_signed(self, state: FleetState, cluster: str, data: bytes) -> bool:
+        """Whether that is over; False when the cluster's turn has to come again."""
         expected = self._sequences.get(cluster)
         for _ in range(_TRIES):
             if expected is None:
                 expected = await self._sequence_below(cluster, state.members[cluster].generation)
                 if expected is None:
-                    return
+                    return True
             try:
                 self._sequences[cluster] = await self._outbox.assignment(cluster, data, expect=expected)
             except Outdated:
@@ -115,10 +117,10 @@ class Dispatcher:
             except Rejected as error:
                 metrics.UNSEALED.inc()
                 LOG.error("an assignment is too large", cluster=cluster, code=error.code)
-            return
+            return True
         metrics.UNSEALED.inc()
         LOG.warning("somebody else writes assignments of a cluster at the same time", cluster=cluster, code="KNR7011")
-        self.behind.add(cluster)
+        return False
 
     async def _sequence_below(self, cluster: str, generation: int) -> int | None:
         """The sequence of what is stored now; None when that is ours and newer, and stays.

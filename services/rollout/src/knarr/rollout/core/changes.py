@@ -6,7 +6,7 @@ so memory and database cannot say different things.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
@@ -181,15 +181,3 @@ def _joined(one: Any, other: Any) -> Any:
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return {**one, **other} if one and other else one or other
     return other if other is not None else one
-
-
-Folding = Callable[[FleetState], Changes]
-
-
-def in_turn(state: FleetState, *steps: Folding) -> tuple[FleetState, Changes]:
-    """Each step sees what the ones before it changed; the state and the changes of all together."""
-    everything = NOTHING
-    for step in steps:
-        changes = step(state)
-        state, everything = applied(state, changes), everything.then(changes)
-    return state, everything

@@ -19,6 +19,7 @@ from knarr.rollout.core.moves import Move, moves_to, moves_to_target, wanted_ref
 from knarr.rollout.core.situations import Clash, Situation, clashes_in, is_covered, loss_key, situations, steps_in
 from knarr.rollout.core.state import FleetState
 
+StepsThere = tuple[tuple[Situation, tuple[Step, ...]], ...]  # what apps lose in each situation
 Looks = Mapping[str, frozenset[str] | None]  # app → the clusters to look at; None: all
 
 
@@ -82,7 +83,8 @@ def _decided(state: FleetState, looks: Looks, settings: GuardSettings, now_ms: i
     while True:
         going = _going(state, moves, held, refused)
         there = situations(state, going.values())
-        more_held = {a: h for a, h in judging.held(going, there).items() if a not in held}
+        steps = tuple((situation, judging.steps_in(situation)) for situation in there)
+        more_held = {a: h for a, h in judging.held(going, steps).items() if a not in held}
         more_refused = {} if more_held else _refused(state, there)
         if not more_held and not more_refused:
             break
@@ -90,7 +92,7 @@ def _decided(state: FleetState, looks: Looks, settings: GuardSettings, now_ms: i
         refused |= more_refused
     beside = {**going, **{a: moves[a] for a in refused}}  # what is refused moves once its object is free
     held = {a: h if a in limited else judging.shown(a, moves[a], beside, h) for a, h in held.items()}
-    sends, waiting = _sent(going, there, judging, (*held, *refused))
+    sends, waiting = _sent(state, going, steps, (*held, *refused))
     return Decision(
         moves=moves,
         sends=sends,
@@ -118,10 +120,10 @@ class _Judging:
         before = self._judged_before(app)
         return stricter(before, self.settings) if before is not None else self.settings
 
-    def held(self, going: Mapping[str, tuple[Move, ...]], there: tuple[Situation, ...]) -> dict[str, Held]:
+    def held(self, going: Mapping[str, tuple[Move, ...]], steps: StepsThere) -> dict[str, Held]:
         """The apps that may not go."""
         found: dict[str, list[HeldReason]] = {}
-        for step in merged(step for situation in there for step in self.steps_in(situation)):
+        for step in merged(step for _, there in steps for step in there):
             reasons = self._reasons(step)
             to_hold = [*step.causes] if step.came else []
             if step.app in going and not step.covered and (step.deletes or not step.after):
@@ -245,22 +247,23 @@ def _refused(state: FleetState, there: tuple[Situation, ...]) -> dict[str, tuple
 
 
 def _sent(
+    state: FleetState,
     going: Mapping[str, tuple[Move, ...]],
-    there: tuple[Situation, ...],
-    judging: _Judging,
+    steps: StepsThere,
     decided_stuck: Iterable[str],
 ) -> tuple[tuple[Send, ...], dict[str, tuple[str, ...]]]:
     """What goes out, and which removals wait because another app of the cluster did not render, or is stuck itself."""
-    state = judging.state
-    failing = failing_clusters(state)
-    stuck = stuck_claims(state, {*decided_stuck, *(a for a, t in state.targets.items() if t.held and a not in going)})
     deleting: dict[tuple[str, str], frozenset[str]] = {}
     guarded: set[tuple[str, str]] = set()
-    for situation in there:
-        for step in judging.steps_in(situation):
+    for situation, there in steps:
+        for step in there:
             if step.app in situation.moves and step.deletes:
                 deleting |= {(step.app, cluster): step.going for cluster in step.clusters}
                 guarded |= {(step.app, cluster) for cluster in step.clusters if step.protected}
+    # Only a deletion waits for others: without one nothing of this is looked up.
+    failing = failing_clusters(state) if deleting else {}
+    held_before = (a for a, t in state.targets.items() if t.held and a not in going)
+    stuck = stuck_claims(state, {*decided_stuck, *held_before}) if deleting else {}
     sends: list[Send] = []
     waiting: dict[str, list[str]] = {}
     for app, moves in going.items():
