@@ -17,26 +17,14 @@ from knarr.pipeline.snapshot import Commit
 from knarr.rollout.core.changes import Changes
 from knarr.testkit.fleet_story import Story, digest_for, restarted, start_story, told
 from knarr.testkit.rollout_store import MemoryStore
+from tests.attacks.stories import CLUSTERS, Content, objects, put
 
-CLUSTERS = ("c1", "c2", "c3", "c4")
 LOOSE = b'{"maxLostShare":1,"holdRemoval":false,"holdProtected":false,"maxClustersLeftShare":1}'
-Content = tuple[str, ...]
-
-
-def objects(count: int, prefix: str = "o") -> Content:
-    return tuple(f"{prefix}{n}" for n in range(count))
 
 
 @pytest.fixture
 async def story() -> Story:
     return await start_story(MemoryStore(), CLUSTERS)
-
-
-async def put(story: Story, **contents: Content | None) -> dict[str, AppVerdict]:
-    """A commit that gives apps these contents in all clusters; app → verdict."""
-    apps: dict[str, Any] = {a: (CLUSTERS, c) if c is not None else None for a, c in contents.items()}
-    decision = await story.commit(**apps)
-    return story.verdicts(decision)
 
 
 def objects_in(story: Story, cluster: str, app: str, *known: Content) -> Content | None:

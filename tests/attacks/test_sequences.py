@@ -26,25 +26,15 @@ from knarr.testkit.agent_bench import Bench, bench, config_map
 from knarr.testkit.agent_hub import bundle_of
 from knarr.testkit.fleet_story import Story, digest_for, restarted, start_story, told
 from knarr.testkit.rollout_store import MemoryStore
+from tests.attacks.stories import CLUSTERS, Content, objects, put
 
-CLUSTERS = ("c1", "c2", "c3", "c4")
 LOOSE_SHARE = b'{"maxLostShare":1}'  # the hub lets it go, the agents hold it by their own budget
 PVC = "PersistentVolumeClaim/data"
-Content = tuple[str, ...]
-
-
-def objects(count: int, prefix: str = "o") -> Content:
-    return tuple(f"{prefix}{n}" for n in range(count))
 
 
 @pytest.fixture
 async def story() -> Story:
     return await start_story(MemoryStore(), CLUSTERS)
-
-
-async def put(story: Story, **contents: Content | None) -> dict[str, AppVerdict]:
-    apps: dict[str, Any] = {a: (CLUSTERS, c) if c is not None else None for a, c in contents.items()}
-    return story.verdicts(await story.commit(**apps))
 
 
 def has(story: Story, app: str, content: Content, cluster: str = "c1") -> bool:
